@@ -1,0 +1,1 @@
+"""How the world answers: one library per file, imported inside functions."""

@@ -1,0 +1,86 @@
+"""The catalogue: folders are kinds, file names are names, plug-ins add entry points.
+
+Parts that are code stand in `adapters/<kind>/<name>.py`; parts that are data stand in
+`adapters/data/<kind>/<name>.json` or `.yaml`. Third parties add code under the entry-point group
+`hextune.<kind>`.
+"""
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from domain.errors import fail
+
+CODE = Path(__file__).parent
+DATA = CODE / "data"
+CODE_KINDS = ("engines", "methods", "optimizers", "quantizers", "stages")
+DATA_KINDS = ("datasets", "models", "recipes")
+
+
+class FolderCatalog:
+    """Implements ports.catalog.Catalog."""
+
+    def kinds(self) -> Sequence[str]:
+        """Every kind of part."""
+        return sorted((*CODE_KINDS, *DATA_KINDS))
+
+    def names(self, kind: str) -> Sequence[str]:
+        """File names of a kind's folder, and names of plug-ins; nothing is imported."""
+        if kind in DATA_KINDS:
+            return sorted({p.stem for p in (DATA / kind).iterdir() if p.suffix in (".json", ".yaml")})
+        own = {path.stem for path in (CODE / kind).glob("*.py") if path.stem != "__init__"}
+        return sorted(own | {point.name for point in entry_points(group=f"hextune.{kind}")})
+
+    def summary(self, kind: str, name: str) -> str:
+        """First line of the part's docstring, or its `summary`; a plug-in's is its module."""
+        self._check(kind, name)
+        if kind in DATA_KINDS:
+            return str(self.description(kind, name)["summary"])
+        source = CODE / kind / f"{name}.py"
+        if not source.exists():
+            return next(p.value for p in entry_points(group=f"hextune.{kind}") if p.name == name)
+        docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+        return docstring.partition("\n")[0]
+
+    def part(self, kind: str, name: str) -> Any:
+        """The module of a part that is code."""
+        self._check(kind, name)
+        if (CODE / kind / f"{name}.py").exists():
+            return importlib.import_module(f"adapters.{kind}.{name}")
+        return next(p for p in entry_points(group=f"hextune.{kind}") if p.name == name).load()
+
+    def description(self, kind: str, name: str) -> Mapping[str, Any]:
+        """The content of a part that is data; a recipe's is its text and its summary."""
+        self._check(kind, name)
+        path = DATA / kind / f"{name}.json"
+        if path.exists():
+            loaded: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return loaded
+        text = path.with_suffix(".yaml").read_text(encoding="utf-8")
+        yaml.safe_load(text)
+        return {"text": text, "summary": text.partition("\n")[0].removeprefix("# ")}
+
+    def _check(self, kind: str, name: str) -> None:
+        if name not in self.names(kind):
+            raise fail(
+                "spec-unknown-name",
+                kind=kind.removesuffix("s"),
+                name=name,
+                suggestion=suggestion(name, self.names(kind)),
+            )
+
+
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """A hint that names the nearest known name, or all of them."""
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if nearest:
+        return f"Did you mean `{nearest[0]}`?"
+    return "Known: " + ", ".join(known) + "."

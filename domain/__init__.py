@@ -1,0 +1,1 @@
+"""What is true about fine-tuning: plain values and pure decisions, standard library only."""

@@ -1,0 +1,170 @@
+"""Planning: spec, model, data and hardware become a plan, or every broken rule at once."""
+
+from collections.abc import Iterator, Mapping
+
+from domain.budget import MemoryEstimate, estimate_memory, shown_bytes
+from domain.fingerprint import Json
+from domain.hardware import Hardware
+from domain.model_handle import ModelHandle
+from domain.precision import choose_precision
+from domain.prepared import PreparedData
+from domain.run_plan import Decision, Origin, RunPlan, TrainerFacts
+from domain.run_spec import RunSpec
+from domain.schedule import StepPlan, plan_steps
+
+
+def estimate(
+    spec: RunSpec,
+    hardware: Hardware,
+    model: ModelHandle,
+    trainer: TrainerFacts,
+    quantized_bytes: float | None,
+    longest_tokens: int,
+) -> MemoryEstimate:
+    """Memory of the largest batch this run can meet."""
+    return estimate_memory(
+        model,
+        choose_precision(spec.precision, hardware),
+        trainable=trainer.trainable,
+        trains_all=not trainer.adapter_based,
+        quantized_bytes_per_weight=quantized_bytes,
+        rows=spec.batching.per_device,
+        tokens=longest_tokens,
+        fused_attention=spec.model.attention != "eager",
+        checkpointing=spec.model.gradient_checkpointing,
+    )
+
+
+def make_plan(
+    *,
+    spec: RunSpec,
+    origins: Mapping[str, Origin],
+    hardware: Hardware,
+    model: ModelHandle,
+    trainer: TrainerFacts,
+    data: PreparedData,
+    memory: MemoryEstimate,
+) -> RunPlan:
+    """The plan of a spec that breaks no rule. `origins` names who set each dotted key."""
+    precision = choose_precision(spec.precision, hardware)
+    steps = plan_steps(
+        spec.schedule,
+        spec.batching,
+        train_rows=len(data.train),
+        eval_rows=len(data.eval),
+        epoch_tokens=data.train_tokens,
+        epoch_trained_tokens=data.trained_tokens,
+    )
+    decisions = list(_spec_decisions(spec.as_json(), origins))
+    decisions += [
+        _derived("device", hardware.name, f"the first {hardware.kind.value} device"),
+        _derived("precision", _dtype_line(precision.mode, precision.compute), precision.reason),
+        *_data_decisions(spec, data),
+        *_step_decisions(spec, steps),
+        _derived(
+            "trainable",
+            trainer.trainable,
+            f"{trainer.trainable / model.parameters:.2%} of {model.parameters:,} weights",
+        ),
+        _derived(
+            "memory",
+            shown_bytes(memory.total),
+            f"for {spec.batching.per_device} rows of {data.longest} tokens, the longest row",
+        ),
+    ]
+    return RunPlan(
+        spec_hash=spec.hash,
+        decisions=decisions,
+        model=model,
+        hardware=hardware,
+        precision=precision,
+        trainer=trainer,
+        steps=steps,
+        memory=memory,
+        data={
+            "rows_read": data.rows_read,
+            "train_rows": len(data.train),
+            "eval_rows": len(data.eval),
+            "dropped": list(data.dropped),
+            "too_long": list(data.too_long),
+            "formats": dict(data.formats),
+            "longest_tokens": data.longest,
+            "fingerprint": data.fingerprint,
+            "template_fingerprint": data.template_fingerprint,
+        },
+    )
+
+
+def _dtype_line(mode: str, compute: str) -> str:
+    return {
+        "full": f"{compute} throughout",
+        "half": f"{compute} throughout, trained weights included",
+        "mixed": f"{compute} compute, float32 trained weights",
+    }[mode]
+
+
+def _derived(key: str, value: Json, reason: str) -> Decision:
+    return Decision(key=key, value=value, origin=Origin.DERIVED, reason=reason)
+
+
+def _spec_decisions(document: Mapping[str, object], origins: Mapping[str, Origin]) -> Iterator[Decision]:
+    reasons = {
+        Origin.DEFAULT: "not set",
+        Origin.FILE: "set in the spec",
+        Origin.OVERRIDE: "set by an override",
+    }
+    for key, value in leaves(document):
+        origin = origin_of(key, origins)
+        yield Decision(key=key, value=value, origin=origin, reason=reasons[origin])
+
+
+def origin_of(key: str, origins: Mapping[str, Origin]) -> Origin:
+    """The origin of a dotted key: its own, or that of the nearest key around it that was set."""
+    while key:
+        if key in origins:
+            return origins[key]
+        key = key.rpartition(".")[0]
+    return Origin.DEFAULT
+
+
+def leaves(value: object, path: str = "") -> Iterator[tuple[str, Json]]:
+    """Dotted path and value of everything that is not a filled mapping or list."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, (list, tuple)) and value:
+        for number, inner in enumerate(value):
+            yield from leaves(inner, f"{path}.{number}")
+    else:
+        yield path, value  # type: ignore[misc]
+
+
+def _data_decisions(spec: RunSpec, data: PreparedData) -> Iterator[Decision]:
+    for number, source in enumerate(spec.data.train):
+        if source.format == "auto":
+            found = data.formats[source.path]
+            yield _derived(f"data.train.{number}.format", found, "the columns of the first row")
+    kept = len(data.train) + len(data.eval)
+    left_out = f"{len(data.dropped)} unusable, {len(data.too_long)} too long"
+    yield _derived("data.rows", kept, f"of {data.rows_read} read; {left_out}")
+    share = data.trained_tokens / data.train_tokens if data.train_tokens else 0.0
+    yield _derived(
+        "data.trained_tokens",
+        data.trained_tokens,
+        f"{share:.1%} of {data.train_tokens:,} tokens in one epoch carry a loss",
+    )
+
+
+def _step_decisions(spec: RunSpec, steps: StepPlan) -> Iterator[Decision]:
+    batch = f"{spec.batching.per_device} x {spec.batching.accumulate}"
+    if spec.schedule.max_steps is None:
+        why = f"{steps.epochs:g} epochs of {steps.steps_per_epoch} steps, {batch} rows each"
+        if spec.schedule.epochs is None:
+            yield _derived("schedule.epochs", steps.epochs, "neither epochs nor max_steps is set")
+    else:
+        why = f"schedule.max_steps; {steps.epochs:.2f} epochs, {batch} rows each"
+    yield _derived("steps", steps.total_steps, why)
+    if spec.schedule.warmup_steps is None:
+        ratio = "schedule.warmup_ratio" if spec.schedule.warmup_ratio is not None else "3%"
+        yield _derived("schedule.warmup_steps", steps.warmup_steps, f"{ratio} of the steps")
+    yield _derived("tokens", steps.tokens, f"{steps.trained_tokens:,} of them carry a loss")

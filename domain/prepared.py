@@ -1,0 +1,55 @@
+"""Rows ready to train on, with the account of every row that was read."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from domain.masking import EncodedRow
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedData:
+    """Encoded training and held-out rows."""
+
+    train: Sequence[EncodedRow]
+    """Training rows in file order; the trainer shuffles them by the seed."""
+    eval: Sequence[EncodedRow]
+    """Held-out rows."""
+    rows_read: int
+    """Rows in all files."""
+    dropped: Sequence[str]
+    """One line for each unusable row left out: file:line column and reason."""
+    too_long: Sequence[str]
+    """One line for each row left out for its length: file:line and tokens."""
+    formats: Mapping[str, str]
+    """Path of each source to the format it was read as."""
+    fingerprint: str
+    """SHA-256 over the aligned conversations."""
+    template_fingerprint: str
+    """SHA-256 of the chat template that rendered them."""
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row."""
+        return max((len(row.input_ids) for row in (*self.train, *self.eval)), default=0)
+
+    @property
+    def train_tokens(self) -> int:
+        """Tokens in one pass over the training rows, padding not counted."""
+        return sum(len(row.input_ids) for row in self.train)
+
+    @property
+    def trained_tokens(self) -> int:
+        """Tokens in one pass that carry a loss."""
+        return sum(row.trained_tokens for row in self.train)
+
+
+def hold_out(rows: Sequence[T], fraction: float, seed: int) -> tuple[list[T], list[T]]:
+    """(training rows, held-out rows): at least one row each where there are two, order kept."""
+    count = min(max(1, round(len(rows) * fraction)), max(len(rows) - 1, 0))
+    chosen = set(random.Random(seed).sample(range(len(rows)), count))
+    training = [row for number, row in enumerate(rows) if number not in chosen]
+    return training, [row for number, row in enumerate(rows) if number in chosen]

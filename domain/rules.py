@@ -1,0 +1,172 @@
+"""Rules between sections of a spec: a table every door and the documentation read.
+
+A rule is an id (a code in `domain.error_texts`), the field it points at, and a predicate that
+returns the facts of a breach, or None where the rule holds or cannot be judged yet.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from domain.budget import MemoryEstimate, remedies, shown_bytes
+from domain.errors import Place, Problem, problem
+from domain.hardware import Hardware
+from domain.model_handle import ModelHandle
+from domain.precision import PrecisionPolicy, choose_precision
+from domain.prepared import PreparedData
+from domain.run_plan import TrainerFacts
+from domain.run_spec import RunSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleContext:
+    """What is known when rules are judged; parts that could not be read are None."""
+
+    spec: RunSpec
+    hardware: Hardware
+    model: ModelHandle | None = None
+    trainer: TrainerFacts | None = None
+    data: PreparedData | None = None
+    memory: MemoryEstimate | None = None
+
+    @property
+    def precision(self) -> PrecisionPolicy:
+        """The policy the spec leads to on this hardware."""
+        return choose_precision(self.spec.precision, self.hardware)
+
+
+Facts = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule of compatibility."""
+
+    id: str
+    """Code of its texts."""
+    field: str
+    """Dotted path it points at."""
+    breach: Callable[[RuleContext], Facts | None]
+    """Facts of a breach, or None."""
+
+
+def _both(first: object, second: object) -> Facts | None:
+    return {} if first is not None and second is not None else None
+
+
+def _one_holdout(c: RuleContext) -> Facts | None:
+    return {} if c.spec.data.eval and c.spec.data.eval_fraction is not None else None
+
+
+def _eval_needs_data(c: RuleContext) -> Facts | None:
+    has_rows = bool(c.spec.data.eval) or c.spec.data.eval_fraction is not None
+    return {} if c.spec.tracking.eval_every_steps is not None and not has_rows else None
+
+
+def _full_precision_dtype(c: RuleContext) -> Facts | None:
+    asked = c.spec.precision
+    wrong = asked.mode == "full" and asked.dtype not in ("auto", "float32")
+    return {"dtype": asked.dtype} if wrong else None
+
+
+def _half_needs_16_bit(c: RuleContext) -> Facts | None:
+    asked = c.spec.precision
+    wrong = asked.mode in ("half", "mixed") and asked.dtype == "float32"
+    return {"mode": asked.mode} if wrong else None
+
+
+def _dtype_unsupported(c: RuleContext) -> Facts | None:
+    dtype = c.precision.compute
+    if dtype in c.hardware.dtypes:
+        return None
+    can = " or ".join(c.hardware.dtypes)
+    return {"device": c.hardware.name, "dtype": dtype, "advice": f"it computes in {can}"}
+
+
+def _quantized_needs_adapter(c: RuleContext) -> Facts | None:
+    if c.spec.quantization is None or c.trainer is None or c.trainer.adapter_based:
+        return None
+    return {"method": c.spec.method.name}
+
+
+def _quantized_full_precision(c: RuleContext) -> Facts | None:
+    if c.spec.quantization is None or c.precision.compute != "float32":
+        return None
+    return {"quantizer": c.spec.quantization.name}
+
+
+def _too_long_for_model(c: RuleContext) -> Facts | None:
+    if c.model is None or c.spec.data.max_tokens <= c.model.context_tokens:
+        return None
+    return {"asked": c.spec.data.max_tokens, "context": c.model.context_tokens}
+
+
+def _no_chat_template(c: RuleContext) -> Facts | None:
+    if c.model is None or c.model.has_chat_template:
+        return None
+    return {"model": c.model.name}
+
+
+def _too_few_rows(c: RuleContext) -> Facts | None:
+    if c.data is None or c.data.train:
+        return None
+    return {"rows": len(c.data.train), "dropped": len(c.data.too_long)}
+
+
+def _does_not_fit(c: RuleContext) -> Facts | None:
+    if c.memory is None or c.memory.total <= c.hardware.memory_bytes:
+        return None
+    return {
+        "needed": shown_bytes(c.memory.total),
+        "device": c.hardware.name,
+        "available": shown_bytes(c.hardware.memory_bytes),
+        "remedies": remedies_for(c.spec),
+    }
+
+
+def remedies_for(spec: RunSpec) -> str:
+    """The cheapest ways for this spec to need less memory."""
+    return remedies(
+        per_device=spec.batching.per_device,
+        checkpointing=spec.model.gradient_checkpointing,
+        quantized=spec.quantization is not None,
+        max_tokens=spec.data.max_tokens,
+    )
+
+
+RULES: Sequence[Rule] = (
+    Rule(
+        id="rule-one-length",
+        field="schedule.max_steps",
+        breach=lambda c: _both(c.spec.schedule.epochs, c.spec.schedule.max_steps),
+    ),
+    Rule(
+        id="rule-one-warmup",
+        field="schedule.warmup_steps",
+        breach=lambda c: _both(c.spec.schedule.warmup_ratio, c.spec.schedule.warmup_steps),
+    ),
+    Rule(id="rule-one-holdout", field="data.eval_fraction", breach=_one_holdout),
+    Rule(id="rule-eval-needs-data", field="tracking.eval_every_steps", breach=_eval_needs_data),
+    Rule(id="rule-full-precision-dtype", field="precision.dtype", breach=_full_precision_dtype),
+    Rule(id="rule-half-needs-16-bit", field="precision.dtype", breach=_half_needs_16_bit),
+    Rule(id="rule-dtype-unsupported", field="precision.dtype", breach=_dtype_unsupported),
+    Rule(id="rule-quantized-needs-adapter", field="method.name", breach=_quantized_needs_adapter),
+    Rule(
+        id="rule-quantized-full-precision", field="precision.mode", breach=_quantized_full_precision
+    ),
+    Rule(id="rule-too-long-for-model", field="data.max_tokens", breach=_too_long_for_model),
+    Rule(id="rule-no-chat-template", field="model.name", breach=_no_chat_template),
+    Rule(id="rule-too-few-rows", field="data.train", breach=_too_few_rows),
+    Rule(id="rule-does-not-fit", field="batching.per_device", breach=_does_not_fit),
+)
+
+
+def broken_rules(
+    context: RuleContext, place: Callable[[str], Place] = lambda field: Place(field=field)
+) -> list[Problem]:
+    """Every rule that is broken, in the table's order; `place` finds a field's file and line."""
+    breaches = ((rule, rule.breach(context)) for rule in RULES)
+    return [
+        problem(rule.id, place(rule.field), **facts)
+        for rule, facts in breaches
+        if facts is not None
+    ]

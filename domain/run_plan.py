@@ -1,0 +1,79 @@
+"""RunPlan: what a run will do, every decision with where it comes from and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from domain.budget import MemoryEstimate
+from domain.errors import Problem
+from domain.fingerprint import Json
+from domain.hardware import Hardware
+from domain.model_handle import ModelHandle
+from domain.precision import PrecisionPolicy
+from domain.schedule import StepPlan
+
+
+class Origin(StrEnum):
+    """Who decided."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    OVERRIDE = "override"
+    DERIVED = "derived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One resolved value."""
+
+    key: str
+    """Dotted path in the spec, or a name of what was derived."""
+    value: Json
+    """What holds."""
+    origin: Origin
+    """Who decided."""
+    reason: str
+    """Why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainerFacts:
+    """What a stage and method would do to a model, known without its weights."""
+
+    adapter_based: bool
+    """Whether base weights stay frozen and an adapter learns."""
+    trainable: int
+    """Weights that learn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """Everything known before any weight is loaded."""
+
+    spec_hash: str
+    """Hash of the spec this plan is for."""
+    decisions: Sequence[Decision]
+    """Every value of the spec and every derived one."""
+    model: ModelHandle
+    """The model's shape."""
+    hardware: Hardware
+    """The machine."""
+    precision: PrecisionPolicy
+    """Number formats."""
+    trainer: TrainerFacts
+    """What learns."""
+    steps: StepPlan
+    """Steps and tokens."""
+    memory: MemoryEstimate
+    """Peak memory by component, in bytes."""
+    data: Mapping[str, Json]
+    """Account of the rows: read, dropped, too long, formats, fingerprints."""
+    warnings: Sequence[Problem] = ()
+    """What deserves a look but stops nothing."""
+
+    def as_json(self) -> dict[str, object]:
+        """The plan as plain JSON values."""
+        document = asdict(self)
+        document["memory"]["total"] = self.memory.total
+        document["warnings"] = [warning.as_json() for warning in self.warnings]
+        return document

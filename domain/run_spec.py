@@ -1,0 +1,178 @@
+"""RunSpec: all a user asks for, in one frozen value with a content hash.
+
+Sections whose content depends on a name (`method`, `stage`, ...) are a `Choice`: the options are
+declared in the file of that name and filled in with their defaults before they get here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from domain.dataset import DataSource
+from domain.fingerprint import Json, fingerprint
+from domain.precision import PrecisionSection
+from domain.section import built, limited, section
+
+SPEC_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A named part and its options, all of them filled in."""
+
+    name: str
+    options: Mapping[str, Json]
+
+
+@section
+class ModelSection:
+    """The model to start from."""
+
+    name: str
+    """A local folder, a hub id, or builtin:NAME such as builtin:smollm2-135m-instruct."""
+    revision: str | None = None
+    """Hub revision: a branch, tag or commit."""
+    trust_remote_code: bool = False
+    """Run Python code from the model's repository. Read it first."""
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    """Attention kernel: PyTorch's fused one, or the plain one."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+
+
+@section
+class DataSection:
+    """The rows to learn from."""
+
+    train: tuple[DataSource, ...]
+    """Files of training rows; they are concatenated, then shuffled by the seed."""
+    eval: tuple[DataSource, ...] = ()
+    """Files of held-out rows."""
+    eval_fraction: float | None = limited(None, gt=0, lt=1)
+    """Share of the training rows to hold out instead, chosen by the seed."""
+    max_samples: int | None = limited(None, ge=1)
+    """Use only the first rows of the training files, after dropping bad ones."""
+    max_tokens: int = limited(1024, ge=8)
+    """Longest row, in tokens after rendering."""
+    over_long: Literal["drop", "error"] = "drop"
+    """What happens to a longer row: dropped rows are counted and listed."""
+    on_bad_row: Literal["error", "drop"] = "error"
+    """What happens to a row that cannot be used: dropped rows are counted and listed."""
+    train_on: Literal["assistant_turns", "last_turn", "everything"] = "assistant_turns"
+    """Which tokens carry a loss; prompts do not, unless everything is asked for."""
+
+
+@section
+class ScheduleSection:
+    """How long, and how the learning rate moves."""
+
+    epochs: float | None = limited(None, gt=0)
+    """Passes over the training rows; 3 where max_steps is not set either."""
+    max_steps: int | None = limited(None, ge=1)
+    """Optimizer steps, instead of epochs."""
+    scheduler: Literal["cosine", "linear", "constant"] = "cosine"
+    """Shape of the learning rate after warm-up."""
+    warmup_ratio: float | None = limited(None, ge=0, lt=1)
+    """Share of the steps in which the learning rate rises; 0.03 unless warmup_steps is set."""
+    warmup_steps: int | None = limited(None, ge=0)
+    """Steps in which the learning rate rises."""
+    max_grad_norm: float = limited(1.0, gt=0)
+    """Longer gradients are scaled down to this norm."""
+
+
+@section
+class BatchingSection:
+    """How rows become steps."""
+
+    per_device: int = limited(4, ge=1)
+    """Rows in one forward pass on one device."""
+    accumulate: int = limited(1, ge=1)
+    """Forward passes whose gradients make one step."""
+    group_by_length: bool = False
+    """Put rows of like length together: less padding, less random order."""
+
+
+@section
+class ParallelismSection:
+    """How many devices work together."""
+
+    strategy: Literal["single"] = "single"
+    """One process on one device."""
+
+
+@section
+class TrackingSection:
+    """What is measured while training."""
+
+    log_every_steps: int = limited(1, ge=1)
+    """Steps between loss readings."""
+    eval_every_steps: int | None = limited(None, ge=1)
+    """Steps between evaluations on held-out rows; at the end of training where not set."""
+
+
+@section
+class OutputSection:
+    """What is kept. Where is the door's affair (`--runs`), so that a spec's hash is placeless."""
+
+    checkpoint_every_steps: int = limited(50, ge=1)
+    """Steps between checkpoints; one is also written at the end and when a run is stopped."""
+    keep_checkpoints: int = limited(2, ge=1)
+    """Checkpoints kept; older ones are removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """One fine-tuning run, complete: every default is filled in."""
+
+    model: ModelSection
+    """The model to start from."""
+    data: DataSection
+    """The rows to learn from."""
+    stage: Choice
+    """What kind of training, such as sft."""
+    method: Choice
+    """What learns, such as lora, and its options."""
+    quantization: Choice | None
+    """How frozen weights are packed while training; none by default."""
+    precision: PrecisionSection
+    """Number formats."""
+    optimizer: Choice
+    """The optimizer and its options."""
+    schedule: ScheduleSection
+    """How long, and how the learning rate moves."""
+    batching: BatchingSection
+    """How rows become steps."""
+    parallelism: ParallelismSection
+    """How many devices work together."""
+    tracking: TrackingSection
+    """What is measured while training."""
+    output: OutputSection
+    """What is kept of the run."""
+    spec_version: Literal[1] = 1
+    """Version of this layout."""
+    name: str = "run"
+    """A short name for people; it becomes part of the run's id."""
+    seed: int = limited(42, ge=0, lt=2**32)
+    """Seed of every random choice."""
+
+    def as_json(self) -> dict[str, object]:
+        """The spec as plain JSON values, in the layout of a spec file."""
+        document = asdict(self)
+        for key in CHOICES:
+            choice: Choice | None = getattr(self, key)
+            document[key] = {"name": choice.name, **choice.options} if choice else None
+        return document
+
+    @property
+    def hash(self) -> str:
+        """Content hash (64 hex digits): equal whatever door or file format the spec came by."""
+        return fingerprint(self.as_json())
+
+
+CHOICES: Mapping[str, str] = {
+    "stage": "stages",
+    "method": "methods",
+    "quantization": "quantizers",
+    "optimizer": "optimizers",
+}
+"""Keys whose content is a `Choice`, with the kind of thing chosen."""

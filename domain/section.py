@@ -1,0 +1,45 @@
+"""Sections of a run spec: frozen dataclasses whose fields carry their own documentation and limits.
+
+The decorator says one thing once: a section is immutable, takes keyword arguments only and
+refuses unknown keys. The edge that reads spec files honours `__pydantic_config__` and the limits;
+the domain itself imports no validator.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, dataclass_transform
+
+T = TypeVar("T")
+
+STRICT: Mapping[str, object] = {"extra": "forbid", "use_attribute_docstrings": True}
+
+
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=(field,)
+)
+def section(cls: type[T]) -> type[T]:
+    """Make `cls` a section: frozen, slotted, keyword-only, closed to unknown keys."""
+    made = dataclass(frozen=True, slots=True, kw_only=True)(cls)
+    made.__pydantic_config__ = dict(STRICT)  # type: ignore[attr-defined]
+    return made
+
+
+def limited(
+    default: Any,
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+) -> Any:
+    """A field with a default and numeric limits (`ge` means at least, `lt` means below)."""
+    limits = {"ge": ge, "gt": gt, "le": le, "lt": lt}
+    return field(
+        default=default, metadata={k: v for k, v in limits.items() if v is not None}
+    )
+
+
+def built(factory: Callable[[], T]) -> T:
+    """A field whose default is built afresh, such as a nested section."""
+    made: T = field(default_factory=factory)
+    return made

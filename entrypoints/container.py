@@ -1,0 +1,95 @@
+"""The composition root: the only module that knows adapters.
+
+Providers are lazy: `late("module:Name")` imports when first called, so that a door pays only for
+what it uses. Doors receive the container; nothing is injected into modules.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from dependency_injector import containers, providers
+
+
+def late(target: str) -> Callable[..., Any]:
+    """A callable that imports `module:Name` when called, not before."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        module, _, name = target.partition(":")
+        return getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+    call.__name__ = target
+    return call
+
+
+SERVICES = "entrypoints.services"
+
+
+class Container(containers.DeclarativeContainer):
+    """Everything a door can ask for."""
+
+    config = providers.Configuration()
+    """`runs`: the folder of runs. `quiet`: whether libraries keep their progress bars to themselves."""
+
+    # -- adapters -----------------------------------------------------------------------------
+    catalog = providers.Singleton(late("adapters.catalog:FolderCatalog"))
+    surroundings = providers.Singleton(late("adapters.surroundings:SystemSurroundings"))
+    translator = providers.Singleton(late("adapters.translate:JsonTranslator"))
+    spec_reader = providers.Singleton(late("adapters.spec_file:FileSpecReader"), catalog)
+    hardware = providers.Singleton(late("adapters.hardware:TorchHardware"))
+    rows = providers.Singleton(late("adapters.row_files:FileRowReader"), catalog)
+    jobs = providers.Singleton(late("adapters.jobs_files:FileJobStore"), config.runs)
+    launcher = providers.Singleton(late("adapters.launch_process:ProcessLauncher"))
+    models = providers.Singleton(late("adapters.models.hf:HfModelBackend"), catalog)
+    trainer = providers.Singleton(late("adapters.trainer_trl:TrlTrainerBackend"), catalog)
+    quantizer = providers.Factory(late("adapters.quantizers:load_quantizer"), catalog)
+    reports = providers.Singleton(late("adapters.report_html:HtmlReportWriter"))
+    open_engine = providers.Factory(late("adapters.engines:open_engine"), catalog, hardware)
+
+    # -- use cases ----------------------------------------------------------------------------
+    prepare_data = providers.Factory(late(f"{SERVICES}.prepare_data:PrepareData"), rows)
+    plan_run = providers.Factory(
+        late(f"{SERVICES}.plan_run:PlanRun"),
+        spec_reader,
+        models,
+        trainer,
+        quantizer.provider,
+        hardware,
+        prepare_data,
+    )
+    start_run = providers.Factory(
+        late(f"{SERVICES}.start_run:StartRun"), plan_run, jobs, launcher, surroundings
+    )
+    find_run = providers.Factory(late(f"{SERVICES}.find_run:FindRun"), jobs, launcher)
+    resume_run = providers.Factory(
+        late(f"{SERVICES}.resume_run:ResumeRun"), find_run, jobs, launcher
+    )
+    stop_run = providers.Factory(late(f"{SERVICES}.stop_run:StopRun"), find_run, launcher)
+    watch_run = providers.Factory(
+        late(f"{SERVICES}.watch_run:WatchRun"), find_run, jobs, surroundings
+    )
+    execute_run = providers.Factory(
+        late(f"{SERVICES}.execute_run:ExecuteRun"),
+        plan=plan_run,
+        jobs=jobs,
+        models=models,
+        trainer=trainer,
+        quantizer=quantizer.provider,
+        hardware=hardware,
+        reports=reports,
+        surroundings=surroundings,
+    )
+    resolve_model = providers.Factory(
+        late(f"{SERVICES}.resolve_model:ResolveModel"), find_run, jobs, models, spec_reader
+    )
+    merge_model = providers.Factory(
+        late(f"{SERVICES}.merge_model:MergeModel"), resolve_model, models
+    )
+    diagnose = providers.Factory(late(f"{SERVICES}.diagnose:Diagnose"), hardware)
+
+
+def make_container(runs: str = "runs") -> Container:
+    """A container whose runs live in the folder `runs`."""
+    container = Container()
+    container.config.from_dict({"runs": runs})
+    return container

@@ -1,0 +1,121 @@
+"""Execute a run: what a worker process does from the first byte to the report."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from domain.errors import HextuneError, fail
+from domain.events import EventKind
+from domain.fingerprint import Json
+from domain.job import Job, JobStatus
+from entrypoints.services.plan_run import Planned, PlanRun
+from entrypoints.services.start_run import disk_bytes
+from ports.hardware import HardwareProbe
+from ports.jobs import JobStore
+from ports.model import ModelBackend
+from ports.quant import QuantBackend
+from ports.reports import ReportWriter
+from ports.spec_reader import SpecText
+from ports.surroundings import Surroundings
+from ports.trainer import TrainerBackend, TrainOutcome, TrainRequest
+
+ENDS = {True: EventKind.STOPPED, False: EventKind.SUCCEEDED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecuteRun:
+    """Trains one job to its end."""
+
+    plan: PlanRun
+    jobs: JobStore
+    models: ModelBackend
+    trainer: TrainerBackend
+    quantizer: Callable[[str], QuantBackend]
+    hardware: HardwareProbe
+    reports: ReportWriter
+    surroundings: Surroundings
+
+    def __call__(self, name: str, *, resume: bool, stop_asked: Callable[[], bool]) -> Job:
+        """The job at its end; failures are recorded in it, not raised."""
+        job = self.jobs.get(name)
+        started = job.started_at or self.surroundings.now()
+        job = job.moved(JobStatus.RUNNING, started_at=started)
+        self.jobs.save(job)
+        try:
+            outcome = self._run(job, resume, stop_asked)
+        except HextuneError as error:
+            return self.jobs.end(job, EventKind.FAILED, _event_data(error))
+        if outcome.stopped:
+            return self.jobs.end(job, EventKind.STOPPED, {"step": outcome.step})
+        return self.jobs.end(job, EventKind.SUCCEEDED, outcome.results)
+
+    def _run(self, job: Job, resume: bool, stop_asked: Callable[[], bool]) -> TrainOutcome:
+        def emit(kind: EventKind, data: Mapping[str, Json]) -> None:
+            self.jobs.append(job, kind, data)
+
+        emit(EventKind.PHASE, {"phase": "planning"})
+        planned = self._replan(job, resume)
+        self._write_json(job, "manifest.json", self._manifest(job, planned))
+        spec, plan = planned.document.spec, planned.plan
+        emit(EventKind.PHASE, {"phase": "loading"})
+        packing = None
+        if spec.quantization is not None:
+            quantizer = self.quantizer(spec.quantization.name)
+            packing = quantizer.loading(spec.quantization.options, plan.precision)
+        request = TrainRequest(
+            spec=spec,
+            plan=plan,
+            data=planned.data,
+            model=self.models.load(spec.model, plan.precision, packing),
+            folder=job.folder,
+            resume=resume,
+            stop_asked=stop_asked,
+        )
+        outcome = self.trainer.train(request, emit)
+        if not outcome.stopped:
+            self._write_json(job, "results.json", dict(outcome.results))
+            emit(EventKind.PHASE, {"phase": "reporting"})
+            self._report(job)
+        return outcome
+
+    def _replan(self, job: Job, resume: bool) -> Planned:
+        """Plan again from the recorded spec: the rows must be those the run started with."""
+        recorded = self.jobs.read_text(job, "spec.json") or ""
+        planned = self.plan(SpecText(text=recorded, format="json", source="spec.json"))
+        first = json.loads(self.jobs.read_text(job, "plan.json") or "{}")["data"]
+        same = all(
+            first[key] == planned.plan.data[key] for key in ("fingerprint", "template_fingerprint")
+        )
+        if not same:
+            raise fail("run-data-changed")
+        self.jobs.check_writable(0 if resume else disk_bytes(planned.document.spec, planned.plan))
+        return planned
+
+    def _manifest(self, job: Job, planned: Planned) -> dict[str, object]:
+        """What one needs to know to repeat this run."""
+        return {
+            "run": job.id,
+            "spec_hash": job.spec_hash,
+            "seed": planned.document.spec.seed,
+            "versions": dict(self.hardware.versions()),
+            "hardware": planned.plan.as_json()["hardware"],
+            "model": planned.plan.as_json()["model"],
+            "data": dict(planned.plan.data),
+            "working_folder": job.working_folder,
+        }
+
+    def _report(self, job: Job) -> None:
+        names = ("spec", "plan", "manifest", "results")
+        documents = {
+            name: json.loads(self.jobs.read_text(job, f"{name}.json") or "{}") for name in names
+        }
+        self.reports.write(job, list(self.jobs.events(job)), documents)
+
+    def _write_json(self, job: Job, name: str, value: Mapping[str, object]) -> None:
+        self.jobs.write_text(job, name, json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _event_data(error: HextuneError) -> dict[str, Json]:
+    first = error.problems[0].as_json()
+    others: list[Json] = [other.message for other in error.problems[1:]]
+    return {**first, "others": others}  # type: ignore[dict-item]

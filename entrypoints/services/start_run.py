@@ -1,0 +1,98 @@
+"""Start a run: plan it, record it, and hand it to a worker process."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from domain.budget import shown_bytes
+from domain.errors import fail
+from domain.events import EventKind
+from domain.fingerprint import canonical
+from domain.job import Job
+from domain.precision import BYTES
+from domain.run_plan import RunPlan
+from domain.run_spec import RunSpec
+from entrypoints.services.plan_run import Planned, PlanRun
+from ports.jobs import JobStore
+from ports.launcher import WorkerLauncher
+from ports.spec_reader import SpecText
+from ports.surroundings import Surroundings
+
+LOGS_AND_REPORT_BYTES = 32 * 1024**2
+"""Room for events, logs, the tokenizer and the report of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    """From spec text to a job that a worker has taken."""
+
+    plan: PlanRun
+    jobs: JobStore
+    launcher: WorkerLauncher
+    surroundings: Surroundings
+
+    def __call__(self, text: SpecText, request_id: str | None = None) -> Job:
+        """The new job, or the earlier one with the same request id.
+
+        Raises HextuneError for every mistake in the spec, the data or the place of the run.
+        """
+        planned = self.plan(text)
+        self.jobs.check_writable(disk_bytes(planned.document.spec, planned.plan))
+        job = self._record(planned, request_id)
+        if job.worker is not None:
+            return job
+        return self.jobs.assign(job, self.launcher.start(job, resume=False))
+
+    def _record(self, planned: Planned, request_id: str | None) -> Job:
+        spec = planned.document.spec
+        now = self.surroundings.now()
+        job = Job(
+            id=run_id(spec.name, now, self.surroundings.token()),
+            name=spec.name,
+            folder="",
+            working_folder=self.surroundings.folder(),
+            spec_hash=spec.hash,
+            created_at=now,
+            request_id=request_id,
+            total_steps=planned.plan.steps.total_steps,
+        )
+        recorded = self.jobs.create(job, run_files(planned))
+        if recorded.spec_hash != spec.hash:
+            raise fail("run-request-differs", request_id=request_id)
+        if recorded.id == job.id:
+            self.jobs.append(
+                recorded,
+                EventKind.CREATED,
+                {"spec_hash": spec.hash, "total_steps": job.total_steps},
+            )
+        return recorded
+
+
+def run_id(name: str, now: float, token: str) -> str:
+    """A run id that sorts by time and can be typed: 20261124-061500-name-a1b2c3."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "run"
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{slug}-{token}"
+
+
+def run_files(planned: Planned) -> Mapping[str, str]:
+    """The files a run folder starts with."""
+    text = planned.document.text
+    return {
+        "spec.json": canonical(planned.document.spec.as_json()),
+        f"spec.source.{text.format}": text.text,
+        "overrides.json": canonical(list(text.overrides)),
+        "plan.json": canonical(planned.plan.as_json()),
+    }
+
+
+def disk_bytes(spec: RunSpec, plan: RunPlan) -> int:
+    """Bytes a run writes: kept checkpoints, one being written, the result, logs."""
+    trained = plan.trainer.trainable * BYTES[plan.precision.trainable]
+    checkpoint = trained + plan.memory.optimizer
+    return (spec.output.keep_checkpoints + 1) * checkpoint + trained + LOGS_AND_REPORT_BYTES
+
+
+def shown_disk(spec: RunSpec, plan: RunPlan) -> str:
+    """`disk_bytes` for people."""
+    return shown_bytes(disk_bytes(spec, plan))

@@ -1,0 +1,62 @@
+"""Models: looked at without weights, loaded with them, merged and compared."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.conversation import Conversation
+from domain.masking import EncodedRow, TrainOn
+from domain.model_handle import ModelHandle
+from domain.precision import PrecisionPolicy
+from domain.run_spec import ModelSection
+
+
+class ConversationEncoder(Protocol):
+    """A model's tokenizer and chat template."""
+
+    template_fingerprint: str
+    """SHA-256 of the template text."""
+
+    def encode(self, conversation: Conversation, train_on: TrainOn) -> EncodedRow:
+        """Token ids and labels. Raises HextuneError where the template refuses or is unstable."""
+
+
+class LoadedModel(Protocol):
+    """A model in memory; what it is made of is its backend's affair."""
+
+    @property
+    def handle(self) -> ModelHandle:
+        """What was loaded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeReport:
+    """How far a merged, re-read model is from base plus adapter, on fixed prompts."""
+
+    max_difference: float
+    """Largest absolute difference of a logit."""
+    mean_kl: float
+    """Mean KL divergence of the next-token distributions, in nats."""
+    tokens: int
+    """Positions compared."""
+    dtype: str
+    """Dtype the merged weights are stored in."""
+    folder: str
+    """Where they are."""
+
+
+class ModelBackend(Protocol):
+    """Loads models of one library."""
+
+    def inspect(self, model: ModelSection) -> ModelHandle:
+        """Shape and identity, without weights. Raises HextuneError where there is no such model."""
+
+    def encoder(self, handle: ModelHandle) -> ConversationEncoder:
+        """The model's encoder, without weights."""
+
+    def load(
+        self, model: ModelSection, precision: PrecisionPolicy, quantization: object | None
+    ) -> LoadedModel:
+        """The model in memory; `quantization` is what a QuantBackend's `loading` gave."""
+
+    def merge(self, handle: ModelHandle, target: str, dtype: str) -> MergeReport:
+        """Write the model with its adapters merged into `target`, re-read it and compare."""
