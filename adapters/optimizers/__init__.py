@@ -1,0 +1,1 @@
+"""Optimizers: one file each. A file declares `Options` and `training_arguments`."""

@@ -1,0 +1,233 @@
+"""Spec files: text, overrides and validation, with every mistake found in one go."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from adapters.catalog import suggestion
+from adapters.spec_document import DEFAULT_NAMES, document_adapter, to_spec
+from adapters.spec_text import parse, parse_value
+from domain.errors import HextuneError, Place, Problem, fail, problem
+from domain.run_plan import Origin
+from domain.run_spec import CHOICES
+from ports.catalog import Catalog
+from ports.spec_reader import SpecDocument, SpecText
+
+FORMATS = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
+OVERRIDE = re.compile(r"([A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*)=(.*)", re.DOTALL)
+
+
+class FileSpecReader:
+    """Implements ports.spec_reader.SpecReader with PyYAML, tomllib and pydantic."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def load(self, path: str, overrides: Sequence[str]) -> SpecText:
+        """The text of a file; its ending says the format."""
+        file = Path(path)
+        if file.suffix not in FORMATS:
+            raise fail("spec-file-kind", Place(file=path), path=path)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise fail("spec-file-missing", Place(file=path), path=path) from None
+        except (OSError, UnicodeDecodeError) as error:
+            format = FORMATS[file.suffix].upper()
+            raise fail("spec-syntax", Place(file=path), format=format, reason=error) from None
+        return SpecText(
+            text=text, format=FORMATS[file.suffix], source=path, overrides=tuple(overrides)
+        )
+
+    def read(self, text: SpecText) -> SpecDocument:
+        """The spec, or HextuneError with every mistake in text and overrides."""
+        value, lines = parse(text.text, text.format, text.source)
+        if value is None:
+            value = {}
+        if not isinstance(value, dict):
+            found = type(value).__name__
+            raise fail("spec-not-mapping", Place(file=text.source, line=1), found=found)
+        origins = {key: Origin.FILE for key in lines}
+        places = {key: Place(file=text.source, line=line) for key, line in lines.items()}
+        problems = list(_apply(text.overrides, value, origins, places))
+        draft = _Draft(value, places, text.source)
+        names = {key: [self._name(key, draft, problems)] for key in CHOICES}
+        document = draft.validated(document_adapter(self._catalog, names), problems)
+        if problems:
+            raise HextuneError(problems)
+        return SpecDocument(spec=to_spec(document), text=text, origins=origins, places=places)
+
+    def json_schema(self) -> Mapping[str, object]:
+        """JSON Schema of a spec file, with every part there is."""
+        schema = self._whole.json_schema()
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+    @cached_property
+    def _whole(self) -> TypeAdapter[Any]:
+        names = {key: self._catalog.names(kind) for key, kind in CHOICES.items()}
+        return document_adapter(self._catalog, names)
+
+    def _name(self, key: str, draft: "_Draft", problems: list[Problem]) -> str:
+        """The name chosen under `key`; an unknown one is reported and its section put aside."""
+        kind = CHOICES[key]
+        known = self._catalog.names(kind)
+        fallback = DEFAULT_NAMES[key] or known[0]
+        section = draft.value.get(key)
+        if not isinstance(section, dict) or "name" not in section:
+            return fallback
+        if section["name"] in known:
+            return str(section["name"])
+        problems.append(
+            problem(
+                "spec-unknown-name",
+                draft.place(f"{key}.name"),
+                kind=kind.removesuffix("s"),
+                name=section["name"],
+                suggestion=suggestion(str(section["name"]), known),
+            )
+        )
+        del draft.value[key]
+        return fallback
+
+
+def _apply(
+    overrides: Iterable[str],
+    value: dict[str, Any],
+    origins: dict[str, Origin],
+    places: dict[str, Place],
+) -> Iterator[Problem]:
+    """Set each override in `value`; what is not an override is a problem."""
+    for text in overrides:
+        found = OVERRIDE.fullmatch(text)
+        try:
+            if found is None:
+                raise ValueError
+            path, new = found[1], parse_value(found[2])
+            _set(value, path.split("."), new)
+        except (ValueError, LookupError, TypeError, yaml.YAMLError):
+            yield problem("spec-bad-override", Place(file="override", field=text), text=text)
+            continue
+        for known in [key for key in places if key == path or key.startswith(path + ".")]:
+            del places[known], origins[known]
+        places[path] = Place(file="override", field=path)
+        origins[path] = Origin.OVERRIDE
+
+
+def _set(value: Any, path: Sequence[str], new: Any) -> None:
+    """Put `new` at a path, making mappings on the way. Raises LookupError, TypeError, ValueError."""
+    for key, following in zip(path, path[1:], strict=False):
+        if isinstance(value, list):
+            value = value[int(key)]
+        elif following.isdigit() or value.get(key) is not None:
+            value = value[key]
+        else:
+            value[key] = {}
+            value = value[key]
+    if isinstance(value, list):
+        value[int(path[-1])] = new
+    elif isinstance(value, dict):
+        value[path[-1]] = new
+    else:
+        raise TypeError(path)
+
+
+class _Draft:
+    """A spec's plain values on their way through validation."""
+
+    def __init__(self, value: dict[str, Any], places: dict[str, Place], source: str) -> None:
+        self.value = value
+        self._places = places
+        self._source = source
+
+    def place(self, field: str) -> Place:
+        """Where `field` stands, or the nearest section around it."""
+        key = field
+        while key:
+            if key in self._places:
+                return Place(file=self._places[key].file, line=self._places[key].line, field=field)
+            key = key.rpartition(".")[0]
+        return Place(file=self._source, field=field)
+
+    def validated(self, adapter: TypeAdapter[Any], problems: list[Problem]) -> Any:
+        """The document; mistakes are added to `problems` and None comes back."""
+        try:
+            text = json.dumps(self.value)
+        except (TypeError, ValueError) as error:
+            place = Place(file=self._source)
+            problems.append(
+                problem("spec-bad-value", place, key="the spec", value="read", reason=error)
+            )
+            return None
+        try:
+            return adapter.validate_json(text, strict=True)
+        except ValidationError as error:
+            problems += self._problems(error, adapter)
+            return None
+
+    def _problems(self, error: ValidationError, adapter: TypeAdapter[Any]) -> Iterator[Problem]:
+        schema = adapter.json_schema()
+        reasons: dict[str, list[str]] = {}
+        values: dict[str, Any] = {}
+        for item in error.errors(include_url=False):
+            path = [part for part in item["loc"] if _is_key(part)]
+            field = ".".join(str(part) for part in path)
+            if item["type"] == "unexpected_keyword_argument":
+                known = _keys_at(schema, path[:-1])
+                hint = _unknown_key_hint(str(path[-1]), known)
+                yield problem("spec-unknown-key", self.place(field), key=field, suggestion=hint)
+            elif item["type"] == "missing":
+                meaning = _keys_at(schema, path[:-1]).get(str(path[-1]), "")
+                yield problem("spec-missing-key", self.place(field), key=field, meaning=meaning)
+            else:
+                reasons.setdefault(field, []).append(_reason(item["msg"]))
+                values[field] = item["input"]
+        for field, found in reasons.items():
+            reason = "; or ".join(dict.fromkeys(found))
+            shown = _shown(values[field])
+            yield problem(
+                "spec-bad-value", self.place(field), key=field or "spec", value=shown, reason=reason
+            )
+
+
+def _is_key(part: int | str) -> bool:
+    """Whether a part of an error's location is a key of the text and not a branch of a union."""
+    return isinstance(part, int) or re.fullmatch(r"[A-Za-z0-9_]+", part) is not None
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _reason(message: str) -> str:
+    """A validator's sentence as a clause."""
+    message = message.replace("Input should be", "it should be")
+    return "it should be a mapping of keys" if "dataclass" in message else message
+
+
+def _unknown_key_hint(key: str, known: Mapping[str, str]) -> str:
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if nearest:
+        return f"Did you mean `{nearest[0]}`? {known[nearest[0]]}".rstrip()
+    return "Known here: " + ", ".join(known) + "."
+
+
+def _keys_at(schema: Mapping[str, Any], path: Sequence[int | str]) -> dict[str, str]:
+    """Keys allowed at a path of the schema, each with its description."""
+    node: Mapping[str, Any] = schema
+    for part in (*path, None):
+        while "$ref" in node or "anyOf" in node or "allOf" in node:
+            if "$ref" in node:
+                node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+            else:
+                node = next(n for n in node.get("anyOf", node.get("allOf")) if n != {"type": "null"})
+        if part is not None:
+            node = node["items"] if isinstance(part, int) else node["properties"][part]
+    return {key: inner.get("description", "") for key, inner in node.get("properties", {}).items()}

@@ -1,0 +1,146 @@
+"""Spec text to plain values, with the line of every key: YAML 1.2, TOML and JSON.
+
+YAML is read by the core schema of YAML 1.2: `2e-4` is a number and `no` is text, which PyYAML's
+own YAML 1.1 rules get wrong.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+
+from domain.errors import Place, fail
+
+Places = dict[str, int]
+"""Dotted key to its line, from 1."""
+
+
+class CoreLoader(yaml.SafeLoader):
+    """Scalars by the YAML 1.2 core schema; no dates, no sexagesimal numbers."""
+
+
+CoreLoader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
+    (
+        "float",
+        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)"
+        r"|\.(?:nan|NaN|NAN))$",
+        list("-+0123456789."),
+    ),
+):
+    CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+CoreLoader.add_constructor(
+    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node))
+)
+
+
+def parse(text: str, format: str, source: str) -> tuple[Any, Places]:
+    """(the document's value, lines of its keys). Raises HextuneError for broken syntax."""
+    return PARSERS[format](text, source)
+
+
+def parse_value(text: str) -> Any:
+    """The value of an override, as YAML reads it. Raises yaml.YAMLError."""
+    return yaml.load(text, CoreLoader)  # noqa: S506 - CoreLoader is a SafeLoader
+
+
+def _yaml(text: str, source: str) -> tuple[Any, Places]:
+    loader = CoreLoader(text)
+    try:
+        node = loader.get_single_node()
+        places: Places = {}
+        return (None if node is None else _build(loader, node, "", places, source)), places
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        reason = error.problem or error.context or "unreadable"
+        raise fail(
+            "spec-syntax", Place(file=source, line=line), format="YAML", reason=reason
+        ) from None
+    except yaml.YAMLError as error:
+        reason = str(error).partition("\n")[0]
+        raise fail("spec-syntax", Place(file=source), format="YAML", reason=reason) from None
+    finally:
+        loader.dispose()
+
+
+def _build(loader: CoreLoader, node: Any, path: str, places: Places, source: str) -> Any:
+    """The value of a node; every key's line goes into `places`."""
+    if isinstance(node, yaml.MappingNode):
+        value: dict[str, Any] = {}
+        loader.flatten_mapping(node)
+        for key_node, inner in node.value:
+            key = str(loader.construct_object(key_node, deep=True))
+            inside, line = f"{path}.{key}" if path else key, key_node.start_mark.line + 1
+            if key in value:
+                place = Place(file=source, line=line, field=inside)
+                raise fail("spec-duplicate-key", place, key=key, first=places[inside])
+            places[inside] = line
+            value[key] = _build(loader, inner, inside, places, source)
+        return value
+    if isinstance(node, yaml.SequenceNode):
+        items = []
+        for number, inner in enumerate(node.value):
+            places[f"{path}.{number}"] = inner.start_mark.line + 1
+            items.append(_build(loader, inner, f"{path}.{number}", places, source))
+        return items
+    return loader.construct_object(node, deep=True)
+
+
+def _json(text: str, source: str) -> tuple[Any, Places]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        place = Place(file=source, line=error.lineno)
+        raise fail("spec-syntax", place, format="JSON", reason=error.msg) from None
+    _, places = _yaml(text.replace("\t", " "), source)
+    return value, places
+
+
+TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+
+
+def _toml(text: str, source: str) -> tuple[Any, Places]:
+    try:
+        value = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = TOML_LINE.search(str(error))
+        place = Place(file=source, line=int(found[1]) if found else None)
+        reason = TOML_LINE.sub("", str(error)).strip()
+        raise fail("spec-syntax", place, format="TOML", reason=reason) from None
+    return value, _toml_places(text)
+
+
+def _toml_places(text: str) -> Places:
+    """Lines of bare and dotted keys under their table headers; inline tables count as one line."""
+    places: Places = {}
+    table, tables = "", dict[str, int]()
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line)
+        if header:
+            table = header[2]
+            if header[1] == "[[":
+                tables[table] = tables.get(table, -1) + 1
+                table = f"{table}.{tables[table]}"
+            places[table] = number
+            continue
+        key = re.match(r"\s*([A-Za-z0-9_.-]+)\s*=", line)
+        if key:
+            path = f"{table}.{key[1]}" if table else key[1]
+            places[path] = number
+            for inner in re.finditer(r"[{,]\s*([A-Za-z0-9_-]+)\s*=", line):
+                places[f"{path}.{inner[1]}"] = number
+    return places
+
+
+PARSERS: Mapping[str, Callable[[str, str], tuple[Any, Places]]] = {
+    "yaml": _yaml,
+    "json": _json,
+    "toml": _toml,
+}

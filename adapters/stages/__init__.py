@@ -1,0 +1,1 @@
+"""Training stages: one file each. A file declares `STAGE`, `Options` and `build_trainer`."""

@@ -1,0 +1,40 @@
+"""The real container over fakes: every door and use case, without a process or a model."""
+
+from dependency_injector import providers
+
+from entrypoints.container import Container, make_container
+from tests.fakes.jobs import FakeJobStore
+from tests.fakes.models import FakeHardwareProbe, FakeModelBackend, FakeRowReader
+from tests.fakes.processes import FakeLauncher, FakeSurroundings
+from tests.fakes.training import FakeReportWriter, FakeTrainer
+
+SPEC = """\
+model: {name: fake}
+data: {train: [{path: rows.jsonl}]}
+schedule: {max_steps: 3}
+"""
+"""A small spec the fakes can plan and run."""
+
+
+def fake_container() -> Container:
+    """A container whose runs, models, rows, hardware and workers are fakes.
+
+    A started run is executed at once, inside the call that starts it.
+    """
+    container = make_container("unused")
+
+    def work(job: object, resume: bool) -> None:
+        container.execute_run()(job.id, resume=resume, stop_asked=lambda: False)  # type: ignore[attr-defined]
+
+    for name, fake in {
+        "jobs": FakeJobStore(),
+        "models": FakeModelBackend(),
+        "hardware": FakeHardwareProbe(),
+        "rows": FakeRowReader(),
+        "trainer": FakeTrainer(),
+        "reports": FakeReportWriter(),
+        "launcher": FakeLauncher(work),
+        "surroundings": FakeSurroundings(),
+    }.items():
+        getattr(container, name).override(providers.Object(fake))
+    return container
