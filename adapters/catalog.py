@@ -35,7 +35,9 @@ class FolderCatalog:
     def names(self, kind: str) -> Sequence[str]:
         """File names of a kind's folder, and names of plug-ins; nothing is imported."""
         if kind in DATA_KINDS:
-            return sorted({p.stem for p in (DATA / kind).iterdir() if p.suffix in (".json", ".yaml")})
+            return sorted(
+                {p.stem for p in (DATA / kind).iterdir() if p.suffix in (".json", ".yaml")}
+            )
         own = {path.stem for path in (CODE / kind).glob("*.py") if path.stem != "__init__"}
         return sorted(own | {point.name for point in entry_points(group=f"hextune.{kind}")})
 

@@ -1,8 +1,8 @@
 """Runs as folders of files: the record, numbered events as JSON lines, and what a run makes.
 
-    <runs>/<id>/job.json        state, replaced atomically
-    <runs>/<id>/worker.json     the process at it
-    <runs>/<id>/events.jsonl    one event a line, flushed to disk before `append` returns
+<runs>/<id>/job.json        state, replaced atomically
+<runs>/<id>/worker.json     the process at it
+<runs>/<id>/events.jsonl    one event a line, flushed to disk before `append` returns
 """
 
 import fcntl
@@ -105,7 +105,9 @@ class FileJobStore:
 
     def assign(self, job: Job, worker: WorkerId) -> Job:
         """Write worker.json."""
-        self.write_text(job, "worker.json", json.dumps({"pid": worker.pid, "at": worker.started_at}))
+        self.write_text(
+            job, "worker.json", json.dumps({"pid": worker.pid, "at": worker.started_at})
+        )
         return replace(job, worker=worker)
 
     def append(self, job: Job, kind: EventKind, data: Mapping[str, Json]) -> JobEvent:

@@ -60,7 +60,11 @@ def _like(part: "Field[Any]", owner: type) -> Any:
         return field(default=part.default, metadata=metadata)
     if part.default_factory is not MISSING:
         return field(default_factory=part.default_factory, metadata=metadata)
-    if dataclasses.is_dataclass(part.type) and isinstance(part.type, type) and not _needs(part.type):
+    if (
+        dataclasses.is_dataclass(part.type)
+        and isinstance(part.type, type)
+        and not _needs(part.type)
+    ):
         return field(default_factory=part.type, metadata=metadata)
     return field(metadata=metadata)
 

@@ -54,7 +54,8 @@ class FileSpecReader:
         if not isinstance(value, dict):
             found = type(value).__name__
             raise fail("spec-not-mapping", Place(file=text.source, line=1), found=found)
-        origins = {key: Origin.FILE for key in lines}
+        within = {key.rpartition(".")[0] for key in lines}
+        origins = {key: Origin.FILE for key in lines if key not in within}
         places = {key: Place(file=text.source, line=line) for key, line in lines.items()}
         problems = list(_apply(text.overrides, value, origins, places))
         draft = _Draft(value, places, text.source)
@@ -115,7 +116,8 @@ def _apply(
             yield problem("spec-bad-override", Place(file="override", field=text), text=text)
             continue
         for known in [key for key in places if key == path or key.startswith(path + ".")]:
-            del places[known], origins[known]
+            del places[known]
+            origins.pop(known, None)
         places[path] = Place(file="override", field=path)
         origins[path] = Origin.OVERRIDE
 
@@ -176,7 +178,7 @@ class _Draft:
         reasons: dict[str, list[str]] = {}
         values: dict[str, Any] = {}
         for item in error.errors(include_url=False):
-            path = [part for part in item["loc"] if _is_key(part)]
+            path = _path(item["loc"], self.value, ends_missing=item["type"] == "missing")
             field = ".".join(str(part) for part in path)
             if item["type"] == "unexpected_keyword_argument":
                 known = _keys_at(schema, path[:-1])
@@ -196,9 +198,17 @@ class _Draft:
             )
 
 
-def _is_key(part: int | str) -> bool:
-    """Whether a part of an error's location is a key of the text and not a branch of a union."""
-    return isinstance(part, int) or re.fullmatch(r"[A-Za-z0-9_]+", part) is not None
+def _path(location: Sequence[int | str], value: Any, *, ends_missing: bool) -> list[int | str]:
+    """The keys in an error's location; names of a union's branches, which stand in no text, go."""
+    path: list[int | str] = []
+    for number, part in enumerate(location):
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            if not (ends_missing and number == len(location) - 1):
+                continue
+        path.append(part)
+    return path
 
 
 def _shown(value: Any) -> str:
@@ -227,7 +237,9 @@ def _keys_at(schema: Mapping[str, Any], path: Sequence[int | str]) -> dict[str, 
             if "$ref" in node:
                 node = schema["$defs"][node["$ref"].rpartition("/")[2]]
             else:
-                node = next(n for n in node.get("anyOf", node.get("allOf")) if n != {"type": "null"})
+                node = next(
+                    n for n in node.get("anyOf", node.get("allOf")) if n != {"type": "null"}
+                )
         if part is not None:
             node = node["items"] if isinstance(part, int) else node["properties"][part]
     return {key: inner.get("description", "") for key, inner in node.get("properties", {}).items()}

@@ -53,7 +53,9 @@ def _history(value: object, name: str) -> list[Message] | RowFault:
     turns: list[Message] = []
     for number, pair in enumerate(value):
         if not (
-            isinstance(pair, list) and len(pair) == 2 and all(isinstance(t, str) and t for t in pair)
+            isinstance(pair, list)
+            and len(pair) == 2
+            and all(isinstance(t, str) and t for t in pair)
         ):
             return RowFault(field=f"{name}[{number}]", reason="it is not a [question, answer] pair")
         turns += [Message(Role.USER, pair[0]), Message(Role.ASSISTANT, pair[1])]
@@ -76,14 +78,18 @@ def _align_sharegpt(values: Mapping[str, object], source: DataSource) -> Convers
             known = ", ".join(roles)
             return RowFault(field=f"{place}.{tags.role}", reason=f"{role!r} is none of {known}")
         if not isinstance(content, str):
-            return RowFault(field=f"{place}.{tags.content}", reason=f"it is {_kind(content)}, not text")
+            return RowFault(
+                field=f"{place}.{tags.content}", reason=f"it is {_kind(content)}, not text"
+            )
         messages.append(Message(roles[role], content))
     system = values.get(source.columns.system)
     if system is not None and not isinstance(system, str):
         return RowFault(field=source.columns.system, reason=f"it is {_kind(system)}, not text")
     if system:
         if messages and messages[0].role is Role.SYSTEM:
-            return RowFault(field=source.columns.system, reason="the first turn is a system turn too")
+            return RowFault(
+                field=source.columns.system, reason="the first turn is a system turn too"
+            )
         messages.insert(0, Message(Role.SYSTEM, system))
     fault = _order_fault(messages, column)
     return fault or Conversation(tuple(messages))
@@ -99,7 +105,9 @@ def _order_fault(messages: Sequence[Message], column: str) -> RowFault | None:
     for number, message in enumerate(turns):
         wanted = Role.USER if number % 2 == 0 else Role.ASSISTANT
         if message.role is not wanted:
-            return RowFault(field=column, reason=f"turn {number + 1} should be the {wanted.value}'s")
+            return RowFault(
+                field=column, reason=f"turn {number + 1} should be the {wanted.value}'s"
+            )
         if not message.content.strip():
             return RowFault(field=column, reason=f"turn {number + 1} is empty")
     if turns[-1].role is not Role.ASSISTANT:
@@ -114,6 +122,7 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a mapping" if isinstance(value, Mapping) else "something else")
 
 
-ALIGNERS: Mapping[
-    str, Callable[[Mapping[str, object], DataSource], Conversation | RowFault]
-] = {"alpaca": _align_alpaca, "sharegpt": _align_sharegpt}
+ALIGNERS: Mapping[str, Callable[[Mapping[str, object], DataSource], Conversation | RowFault]] = {
+    "alpaca": _align_alpaca,
+    "sharegpt": _align_sharegpt,
+}

@@ -81,6 +81,9 @@ TEXTS: Mapping[str, ErrorText] = {
         "`data.max_tokens` {asked} exceeds the model's context of {context} tokens.",
         "Use data.max_tokens={context} or less.",
     ),
+    "rule-unknown-layers": ErrorText(
+        "`{model}` has no linear layers called {names}.", "It has {known}; all_linear takes all."
+    ),
     "rule-no-chat-template": ErrorText(
         "The tokenizer of `{model}` has no chat template.",
         "Use an instruction-tuned model of the same family.",
@@ -235,6 +238,12 @@ TEXTS: Mapping[str, ErrorText] = {
         "more than the context of {context}.",
         "Shorten the messages or lower max_completion_tokens.",
     ),
+    "request-too-large": ErrorText(
+        "The request body is larger than {limit}.", "Shorten the messages."
+    ),
+    "model-loading": ErrorText(
+        "The model is still loading.", "Try again when /health answers 200.", 75
+    ),
     "request-no-route": ErrorText("There is no {method} {path} here.", "See /docs.", 3),
     "model-not-served": ErrorText(
         "The model `{name}` is not served here.", "Served models: {names}.", 3
@@ -249,6 +258,11 @@ TEXTS: Mapping[str, ErrorText] = {
     ),
     "serve-port-taken": ErrorText(
         "Port {port} on {host} cannot be used: {reason}.", "Choose another with --port.", 75
+    ),
+    "server-stopping": ErrorText(
+        "The server is shutting down.",
+        "Ask again in a moment; a watch goes on after the last event received.",
+        75,
     ),
     "topic-unknown": ErrorText("There is no {kind} `{name}`.", "{suggestion}", 3),
     "unexpected": ErrorText(

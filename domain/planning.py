@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from domain.budget import MemoryEstimate, estimate_memory, shown_bytes
 from domain.fingerprint import Json
-from domain.hardware import Hardware
+from domain.hardware import DeviceKind, Hardware
 from domain.model_handle import ModelHandle
 from domain.precision import choose_precision
 from domain.prepared import PreparedData
@@ -32,6 +32,7 @@ def estimate(
         tokens=longest_tokens,
         fused_attention=spec.model.attention != "eager",
         checkpointing=spec.model.gradient_checkpointing,
+        on_cpu=hardware.kind is DeviceKind.CPU,
     )
 
 
@@ -107,7 +108,9 @@ def _derived(key: str, value: Json, reason: str) -> Decision:
     return Decision(key=key, value=value, origin=Origin.DERIVED, reason=reason)
 
 
-def _spec_decisions(document: Mapping[str, object], origins: Mapping[str, Origin]) -> Iterator[Decision]:
+def _spec_decisions(
+    document: Mapping[str, object], origins: Mapping[str, Origin]
+) -> Iterator[Decision]:
     reasons = {
         Origin.DEFAULT: "not set",
         Origin.FILE: "set in the spec",

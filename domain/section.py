@@ -14,9 +14,7 @@ T = TypeVar("T")
 STRICT: Mapping[str, object] = {"extra": "forbid", "use_attribute_docstrings": True}
 
 
-@dataclass_transform(
-    frozen_default=True, kw_only_default=True, field_specifiers=(field,)
-)
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def section(cls: type[T]) -> type[T]:
     """Make `cls` a section: frozen, slotted, keyword-only, closed to unknown keys."""
     made = dataclass(frozen=True, slots=True, kw_only=True)(cls)
@@ -34,9 +32,7 @@ def limited(
 ) -> Any:
     """A field with a default and numeric limits (`ge` means at least, `lt` means below)."""
     limits = {"ge": ge, "gt": gt, "le": le, "lt": lt}
-    return field(
-        default=default, metadata={k: v for k, v in limits.items() if v is not None}
-    )
+    return field(default=default, metadata={k: v for k, v in limits.items() if v is not None})
 
 
 def built(factory: Callable[[], T]) -> T:

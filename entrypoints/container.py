@@ -32,18 +32,18 @@ class Container(containers.DeclarativeContainer):
     """`runs`: the folder of runs. `quiet`: whether libraries keep their progress bars to themselves."""
 
     # -- adapters -----------------------------------------------------------------------------
-    catalog = providers.Singleton(late("adapters.catalog:FolderCatalog"))
-    surroundings = providers.Singleton(late("adapters.surroundings:SystemSurroundings"))
-    translator = providers.Singleton(late("adapters.translate:JsonTranslator"))
-    spec_reader = providers.Singleton(late("adapters.spec_file:FileSpecReader"), catalog)
-    hardware = providers.Singleton(late("adapters.hardware:TorchHardware"))
-    rows = providers.Singleton(late("adapters.row_files:FileRowReader"), catalog)
-    jobs = providers.Singleton(late("adapters.jobs_files:FileJobStore"), config.runs)
-    launcher = providers.Singleton(late("adapters.launch_process:ProcessLauncher"))
-    models = providers.Singleton(late("adapters.models.hf:HfModelBackend"), catalog)
-    trainer = providers.Singleton(late("adapters.trainer_trl:TrlTrainerBackend"), catalog)
+    catalog = providers.ThreadSafeSingleton(late("adapters.catalog:FolderCatalog"))
+    surroundings = providers.ThreadSafeSingleton(late("adapters.surroundings:SystemSurroundings"))
+    translator = providers.ThreadSafeSingleton(late("adapters.translate:JsonTranslator"))
+    spec_reader = providers.ThreadSafeSingleton(late("adapters.spec_file:FileSpecReader"), catalog)
+    hardware = providers.ThreadSafeSingleton(late("adapters.hardware:TorchHardware"))
+    rows = providers.ThreadSafeSingleton(late("adapters.row_files:FileRowReader"), catalog)
+    jobs = providers.ThreadSafeSingleton(late("adapters.jobs_files:FileJobStore"), config.runs)
+    launcher = providers.ThreadSafeSingleton(late("adapters.launch_process:ProcessLauncher"))
+    models = providers.ThreadSafeSingleton(late("adapters.models.hf:HfModelBackend"), catalog)
+    trainer = providers.ThreadSafeSingleton(late("adapters.trainer_trl:TrlTrainerBackend"), catalog)
     quantizer = providers.Factory(late("adapters.quantizers:load_quantizer"), catalog)
-    reports = providers.Singleton(late("adapters.report_html:HtmlReportWriter"))
+    reports = providers.ThreadSafeSingleton(late("adapters.report_html:HtmlReportWriter"))
     open_engine = providers.Factory(late("adapters.engines:open_engine"), catalog, hardware)
 
     # -- use cases ----------------------------------------------------------------------------

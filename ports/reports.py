@@ -10,7 +10,9 @@ from domain.job import Job
 class ReportWriter(Protocol):
     """Draws what a run did."""
 
-    def write(self, job: Job, events: Sequence[JobEvent], documents: dict[str, dict[str, object]]) -> None:
+    def write(
+        self, job: Job, events: Sequence[JobEvent], documents: dict[str, dict[str, object]]
+    ) -> None:
         """Write loss.png and report.html into the run folder.
 
         `documents` are the run's spec, plan, manifest and results as JSON values.

@@ -8,6 +8,7 @@ W x + (alpha / r) * B A x, with A of shape (r, in) and B of shape (out, r), B st
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from domain.errors import Place, fail
 from domain.fingerprint import Json
 from domain.model_handle import ModelHandle
 from domain.section import limited, section
@@ -32,15 +33,20 @@ class Options:
 
 
 def targets(options: Options, model: ModelHandle) -> list[str]:
-    """Names of the layers that get an adapter, found by traversing the model."""
+    """Names of the layers that get an adapter. Raises HextuneError for names the model lacks."""
     found = sorted({group.name for group in model.linear})
-    return found if options.targets == "all_linear" else list(options.targets)
-
-
-def unknown_targets(options: Options, model: ModelHandle) -> list[str]:
-    """Asked-for layers the model does not have."""
-    known = {group.name for group in model.linear}
-    return [name for name in targets(options, model) if name not in known]
+    if options.targets == "all_linear":
+        return found
+    lacking = [name for name in options.targets if name not in found]
+    if lacking:
+        raise fail(
+            "rule-unknown-layers",
+            Place(field="method.targets"),
+            names=", ".join(lacking),
+            model=model.name,
+            known=", ".join(found),
+        )
+    return list(options.targets)
 
 
 def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:

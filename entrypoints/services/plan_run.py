@@ -46,7 +46,7 @@ class PlanRun:
         document = self.reader.read(text)
         spec, hardware, found = document.spec, self.hardware.probe(), _Findings()
         model = found.attempt(lambda: self.models.inspect(spec.model))
-        facts = self.trainer.facts(spec, model) if model else None
+        facts = found.attempt(lambda: self.trainer.facts(spec, model) if model else None)
         packed = found.attempt(lambda: self._bytes_per_packed_weight(spec))
         data = found.attempt(lambda: self._data(spec, model))
         memory = None

@@ -158,9 +158,7 @@ def _encode(
         try:
             encoded = encoder.encode(row.conversation, TrainOn(data.train_on))
         except HextuneError as error:
-            problems += [
-                problem(found.code, place, **found.facts) for found in error.problems
-            ]
+            problems += [problem(found.code, place, **found.facts) for found in error.problems]
             continue
         tokens = len(encoded.input_ids)
         if tokens <= data.max_tokens:

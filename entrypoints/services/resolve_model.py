@@ -39,7 +39,7 @@ class ResolveModel:
         results = json.loads(self.jobs.read_text(job, "results.json") or "{}")
         if results["adapter"]:
             base = self.models.inspect(spec.model)
-            handle = replace(base, adapters=(results["model_folder"],))
+            handle = replace(base, adapters=(f"{job.folder}/model",))
         else:
-            handle = self.models.inspect(ModelSection(name=results["model_folder"]))
+            handle = self.models.inspect(ModelSection(name=f"{job.folder}/model"))
         return ResolvedModel(label=job.id, handle=handle, created_at=job.created_at)

@@ -28,7 +28,9 @@ class FakeJobStore:
 
     def check_writable(self, needed_bytes: int) -> None:
         if needed_bytes > self.free_bytes:
-            raise fail("output-disk-full", folder="memory", free=self.free_bytes, needed=needed_bytes)
+            raise fail(
+                "output-disk-full", folder="memory", free=self.free_bytes, needed=needed_bytes
+            )
 
     def create(self, job: Job, files: Mapping[str, str]) -> Job:
         for earlier in self.jobs.values():

@@ -1,0 +1,1 @@
+"""Models through Hugging Face transformers and PEFT."""

@@ -1,0 +1,1 @@
+"""Commands of `tune`, grouped; each module has `register(app)`."""

@@ -1,0 +1,22 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+Runs = Annotated[
+    str, typer.Option("--runs", envvar="HEXTUNE_RUNS", help="Folder that holds the runs.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
+Spec = Annotated[str, typer.Argument(help="Spec file: YAML, TOML or JSON.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="section.key=value, such as method.rank=16.")
+]
+Run = Annotated[str, typer.Argument(help="Run id, its unique beginning, its folder, or `last`.")]
+RunOrModel = Annotated[
+    str, typer.Argument(help="A finished run, a model folder, a hub id or builtin:NAME.")
+]
+Language = Annotated[
+    str | None,
+    typer.Option("--language", envvar="HEXTUNE_LANGUAGE", help="en, ru or zh; else the locale's."),
+]

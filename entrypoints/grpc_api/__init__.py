@@ -1,0 +1,1 @@
+"""The gRPC door: services of the package `hextune.v1`."""

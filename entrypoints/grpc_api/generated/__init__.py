@@ -1,0 +1,1 @@
+"""Code that `python -m entrypoints.grpc_api.generate` writes from the protos; edit those."""

@@ -1,0 +1,128 @@
+"""What every call passes: a request id, the API key, and errors made into rich statuses."""
+
+import asyncio
+import hmac
+import inspect
+import logging
+import re
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import grpc
+from grpc_status import rpc_status
+
+from domain.errors import HextuneError, fail
+from entrypoints.grpc_api.errors import status_of
+from ports.texts import Translator
+
+LOG = logging.getLogger("hextune.grpc")
+REQUEST_ID = "x-request-id"
+SOUND_REQUEST_ID = re.compile(r"[!-~]{1,128}")
+HEALTH = "/grpc.health.v1.Health/"
+
+Handler = Any
+Behaviour = Callable[[Any, Any], Awaitable[Any]]
+Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
+
+REMAKE: Mapping[tuple[bool, bool], Callable[..., Handler]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+"""(requests stream, responses stream) to the maker of such a handler."""
+
+
+def _behaviour(handler: Handler) -> Behaviour:
+    found: Behaviour = (
+        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    )
+    return found
+
+
+def _remade(handler: Handler, behaviour: Behaviour) -> Handler:
+    """`handler` with another behaviour, reading and writing the same messages."""
+    return REMAKE[handler.request_streaming, handler.response_streaming](
+        behaviour,
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+
+
+def _metadata(details: grpc.HandlerCallDetails) -> Mapping[str, str]:
+    return {key: value for key, value in details.invocation_metadata if isinstance(value, str)}
+
+
+class StatusInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+    """Gives each call a request id, and its errors a status with details.
+
+    The caller may send the id as `x-request-id`; it comes back in the trailing metadata.
+    """
+
+    def __init__(self, translator: Translator) -> None:
+        self._translator = translator
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def finished(self) -> None:
+        """Wait for the calls that go on; a cancelled one may still be closing its generator."""
+        if self._running:
+            await asyncio.wait(set(self._running))
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        """The handler, wrapped; reflection answers with a generator and reports its own errors."""
+        handler = await continuation(handler_call_details)
+        if handler is None or inspect.isasyncgenfunction(_behaviour(handler)):
+            return handler
+        behaviour, sent = _behaviour(handler), _metadata(handler_call_details)
+        given = sent.get(REQUEST_ID, "")
+        request_id = given if SOUND_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+        async def call(request: Any, context: Any) -> Any:
+            context.set_trailing_metadata(((REQUEST_ID, request_id),))
+            self._note_task()
+            try:
+                return await behaviour(request, context)
+            except grpc.aio.AbortError:
+                raise
+            except HextuneError as error:
+                shown = error
+            except Exception:
+                LOG.exception("%s failed, request id %s", handler_call_details.method, request_id)
+                shown = fail("unexpected", reason=f"request {request_id}", log="the server logs to")
+            status = status_of(shown, self._translator, sent.get("accept-language"))
+            made = rpc_status.to_status(status)
+            trailers = (*made.trailing_metadata, (REQUEST_ID, request_id))
+            return await context.abort(made.code, made.details, trailers)
+
+        return _remade(handler, call)
+
+    def _note_task(self) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+
+class KeyInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+    """Lets a call pass that has the API key; health checks need none."""
+
+    def __init__(self, api_key: str) -> None:
+        self._wanted = f"Bearer {api_key}".encode()
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        """The handler, or one that raises HextuneError `access-denied`."""
+        handler = await continuation(handler_call_details)
+        given = _metadata(handler_call_details).get("authorization", "").encode()
+        known = hmac.compare_digest(given, self._wanted)
+        if handler is None or known or handler_call_details.method.startswith(HEALTH):
+            return handler
+        return _remade(handler, _deny)
+
+
+async def _deny(request: Any, context: Any) -> Any:
+    raise fail("access-denied")

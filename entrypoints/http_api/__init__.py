@@ -1,0 +1,1 @@
+"""The OpenAI-compatible HTTP door: models and chat completions over one engine."""

@@ -1,0 +1,121 @@
+"""The HTTP application, and running it until someone ends it."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from socket import socket
+from threading import Thread
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from entrypoints.container import Container
+from entrypoints.http_api.auth import RequireKey
+from entrypoints.http_api.door import Door, EngineSlot
+from entrypoints.http_api.errors import install_handlers
+from entrypoints.http_api.listen import listen, url
+from entrypoints.http_api.routes.chat import chat_routes
+from entrypoints.http_api.routes.health import health_routes
+from entrypoints.http_api.routes.models import model_routes
+from ports.inference import InferenceBackend
+
+DRAIN_S = 25
+"""How long answers under way may take to end once the server is asked to; what runs servers
+commonly kills after 30 s."""
+
+
+def make_app(container: Container, engine: InferenceBackend, *, api_key: str | None) -> FastAPI:
+    """The application over an engine that is ready; without a key it is open."""
+    return _app(container, EngineSlot(engine), api_key)
+
+
+def _app(container: Container, slot: EngineSlot, api_key: str | None) -> FastAPI:
+    translator = container.translator()
+    door = Door(slot=slot, translator=translator, surroundings=container.surroundings())
+    app = FastAPI(title="Hextune", redirect_slashes=False)
+    install_handlers(app, translator)
+    if api_key:
+        app.add_middleware(RequireKey, key=api_key, translator=translator)
+    for routes in (health_routes, model_routes, chat_routes):
+        app.include_router(routes(door))
+    return app
+
+
+def serve(
+    container: Container,
+    engine_factory: Callable[[], InferenceBackend],
+    *,
+    host: str,
+    port: int,
+    api_key: str | None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; then finish the answers under way and close the engine.
+
+    One more SIGINT breaks them off. The main thread must call this, because signals go there.
+
+    Raises HextuneError where the port cannot be had, where a reachable host has no key, and for
+    what `engine_factory` raises; KeyboardInterrupt where it is ended while the model loads.
+    """
+    listener = listen(host, port, api_key)
+    slot = EngineSlot()
+    app = _app(container, slot, api_key)
+    try:
+        with _signals(signal.default_int_handler), _running(app, listener) as running:
+            print(f"HTTP on {url(listener, host)}", file=sys.stderr, flush=True)
+            engine = engine_factory()
+            with _signals(running.server.handle_exit):
+                slot.engine = engine
+                running.thread.join()
+    finally:
+        if slot.engine is not None:
+            slot.engine.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A server and the thread it runs in."""
+
+    server: uvicorn.Server
+    thread: Thread
+
+
+@contextmanager
+def _running(app: FastAPI, listener: socket) -> Iterator[_Running]:
+    """`app` answering in a thread of its own, so that the model loads in the main thread."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+    )
+    thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="http")
+    thread.start()
+    try:
+        yield _Running(server, thread)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM go to `handler` while the block runs.
+
+    While the model loads they raise KeyboardInterrupt. Later they must not: an interrupted
+    Thread.join takes a running thread for ended (Python 3.11).
+    """
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

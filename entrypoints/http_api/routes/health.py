@@ -1,0 +1,20 @@
+"""`GET /health`: whether requests can be answered. It needs no key and tells no names."""
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from entrypoints.http_api.door import Door
+
+
+def health_routes(door: Door) -> APIRouter:
+    """The health route."""
+    router = APIRouter()
+
+    @router.get("/health")
+    async def health() -> JSONResponse:
+        """Whether the model is loaded: 200 and `ready`, or 503 and `loading`."""
+        if door.slot.engine is None:
+            return JSONResponse({"status": "loading"}, 503, headers={"retry-after": "1"})
+        return JSONResponse({"status": "ready"})
+
+    return router

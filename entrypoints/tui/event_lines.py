@@ -1,0 +1,35 @@
+"""Events as lines of text."""
+
+from domain.events import EventKind, JobEvent
+from entrypoints.tui.shown import Texts, figure, number
+
+PHASES = ("planning", "loading", "data", "rehearsal", "training", "saving", "reporting")
+"""Phases that locales name; a phase of a later version is shown as it is."""
+FORMATS = {
+    "step": ".0f",
+    "total_steps": ".0f",
+    "loss": ".4f",
+    "perplexity": ".2f",
+    "learning_rate": ".2e",
+}
+"""Figures that lines of events name."""
+COLOURS = {
+    EventKind.STEP: "",
+    EventKind.EVALUATION: "$accent",
+    EventKind.CHECKPOINT: "$secondary",
+    EventKind.WARNING: "$warning",
+    EventKind.FAILED: "$error",
+    EventKind.SUCCEEDED: "$success",
+    EventKind.STOPPED: "$warning",
+}
+
+
+def event_line(texts: Texts, event: JobEvent) -> str:
+    """One line on an event."""
+    facts = {key: number(figure(event.data, key), pattern) for key, pattern in FORMATS.items()}
+    if event.kind is EventKind.PHASE:
+        phase = str(event.data["phase"])
+        facts["phase"] = texts(f"phases.{phase}") if phase in PHASES else phase
+    elif event.kind in (EventKind.WARNING, EventKind.FAILED):
+        facts["message"], _ = texts.recorded(event.data)
+    return texts(f"events.{event.kind.value}", **facts)
