@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,8 @@ def _apply(
 
 
 def _set(value: Any, path: Sequence[str], new: Any) -> None:
-    """Put `new` at a path, making mappings on the way. Raises LookupError, TypeError, ValueError."""
-    for key, following in zip(path, path[1:], strict=False):
+    """Put `new` at a path, making mappings on the way. Raises LookupError or TypeError."""
+    for key, following in pairwise(path):
         if isinstance(value, list):
             value = value[int(key)]
         elif following.isdigit() or value.get(key) is not None:
@@ -217,9 +218,14 @@ def _shown(value: Any) -> str:
 
 
 def _reason(message: str) -> str:
-    """A validator's sentence as a clause."""
-    message = message.replace("Input should be", "it should be")
-    return "it should be a mapping of keys" if "dataclass" in message else message
+    """A validator's sentence as a clause, in a spec's own words."""
+    for theirs, ours in (
+        ("Input should be", "it should be"),
+        ("a valid array", "a list"),
+        ("an object", "a mapping of keys"),
+    ):
+        message = message.replace(theirs, ours)
+    return message
 
 
 def _unknown_key_hint(key: str, known: Mapping[str, str]) -> str:

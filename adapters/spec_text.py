@@ -36,7 +36,7 @@ for _tag, _pattern, _first in (
 ):
     CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
 CoreLoader.add_constructor(
-    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node))
+    "tag:yaml.org,2002:int", lambda loader, node: int(str(node.value))
 )
 
 
@@ -47,7 +47,7 @@ def parse(text: str, format: str, source: str) -> tuple[Any, Places]:
 
 def parse_value(text: str) -> Any:
     """The value of an override, as YAML reads it. Raises yaml.YAMLError."""
-    return yaml.load(text, CoreLoader)  # noqa: S506 - CoreLoader is a SafeLoader
+    return yaml.load(text, CoreLoader)
 
 
 def _yaml(text: str, source: str) -> tuple[Any, Places]:

@@ -47,8 +47,8 @@ class EventCallback(TrainerCallback):  # type: ignore[misc]
         if "eval_loss" in logs:
             loss = float(logs["eval_loss"])
             perplexity = math.exp(min(loss, 700.0))
-            data = {"step": state.global_step, "loss": loss, "perplexity": perplexity}
-            self._emit(EventKind.EVALUATION, data)
+            figures = {"step": state.global_step, "loss": loss, "perplexity": perplexity}
+            self._emit(EventKind.EVALUATION, figures)
         elif "loss" in logs:
             self._step(state, logs)
 
@@ -82,8 +82,8 @@ class EventCallback(TrainerCallback):  # type: ignore[misc]
         (folder / COMPLETE).touch()
         _to_disk(folder / COMPLETE)
         _to_disk(folder)
-        data = {"step": int(state.global_step), "path": f"checkpoints/{folder.name}"}
-        self._emit(EventKind.CHECKPOINT, data)
+        where = f"checkpoints/{folder.name}"
+        self._emit(EventKind.CHECKPOINT, {"step": int(state.global_step), "path": where})
 
 
 def _to_disk(path: Path) -> None:
@@ -93,7 +93,7 @@ def _to_disk(path: Path) -> None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The complete checkpoint of the latest step in `folder`; one without its marker is passed over."""
+    """The complete checkpoint of the latest step; one without its marker is passed over."""
     complete = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")]
     return max(complete, key=step_of, default=None)
 

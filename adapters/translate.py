@@ -47,7 +47,7 @@ class JsonTranslator:
         return message.format_map(found.facts), hint.format_map(found.facts)
 
     def choose(self, wanted: str | None) -> str:
-        """The first language of a locale name or Accept-Language header that there is a file for."""
+        """The first language of a locale name or Accept-Language header with a locale file."""
         known = self.languages()
         for tag in re.split(r"[,;]", wanted or ""):
             short = re.split(r"[-_.]", tag.strip())[0].lower()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from domain.error_texts import TEXTS
+from domain.fingerprint import Json
 
 
 class ExitCode(IntEnum):
@@ -84,7 +85,7 @@ class Problem:
         """The exit status of a command that ends with this problem."""
         return ExitCode(TEXTS[self.code].exit_code)
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Json]:
         """The problem as every door shows it to programs."""
         return {
             "code": self.code,
@@ -98,7 +99,7 @@ class Problem:
 
 
 def problem(code: str, place: Place = NOWHERE, **facts: object) -> Problem:
-    """A problem whose texts are proved to format: KeyError for an unknown code or a missing fact."""
+    """A problem whose texts format: KeyError for an unknown code or a missing fact."""
     made = Problem(code=code, place=place, facts={k: str(v) for k, v in facts.items()})
     _ = (made.message, made.hint)
     return made

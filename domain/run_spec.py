@@ -11,7 +11,7 @@ from typing import Literal
 from domain.dataset import DataSource
 from domain.fingerprint import Json, fingerprint
 from domain.precision import PrecisionSection
-from domain.section import built, limited, section
+from domain.section import limited, section
 
 SPEC_VERSION = 1
 

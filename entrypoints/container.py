@@ -29,7 +29,7 @@ class Container(containers.DeclarativeContainer):
     """Everything a door can ask for."""
 
     config = providers.Configuration()
-    """`runs`: the folder of runs. `quiet`: whether libraries keep their progress bars to themselves."""
+    """`runs`: the folder of runs."""
 
     # -- adapters -----------------------------------------------------------------------------
     catalog = providers.ThreadSafeSingleton(late("adapters.catalog:FolderCatalog"))

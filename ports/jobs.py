@@ -21,7 +21,7 @@ class JobStore(Protocol):
         """
 
     def get(self, name: str) -> Job:
-        """A run by id, unique beginning, path, or `last`. Raises HextuneError where there is none."""
+        """A run by id, unique beginning, path, or `last`. Raises HextuneError for none."""
 
     def all(self) -> Sequence[Job]:
         """Every run, newest first."""

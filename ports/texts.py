@@ -13,7 +13,7 @@ class Translator(Protocol):
         """Language codes, such as en, ru and zh."""
 
     def text(self, language: str, key: str, **facts: object) -> str:
-        """The text under a dotted key, with the facts filled in. Raises KeyError for no such key."""
+        """The text under a dotted key, with the facts filled in. Raises KeyError for none."""
 
     def problem(self, language: str, found: Problem) -> tuple[str, str]:
         """(message, hint) of a problem."""

@@ -51,7 +51,7 @@ def _package_file(description: Mapping[str, Any], name: str) -> Path:
             package=description["package"],
             requirement=description["requirement"],
         )
-    return Path(found.origin).parent / description["file"]
+    return Path(found.origin).parent / str(description["file"])
 
 
 def _unpack(source: Path, target: Path, description: Mapping[str, Any]) -> None:

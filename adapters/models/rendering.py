@@ -46,7 +46,7 @@ class HfEncoder:
         return rendered
 
     def _span(self, conversation: Conversation, number: int, text: str) -> tuple[int, int]:
-        """Characters of answer `number` in `text`, its terminator included, white space after not."""
+        """Characters of answer `number` in `text`, its terminator included, trailing space not."""
         messages = conversation.as_json()
         before = self.render(messages[:number], ask=True)
         after = self.render(messages[: number + 1])

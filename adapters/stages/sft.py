@@ -30,7 +30,7 @@ def build_trainer(
     arguments: Mapping[str, Any],
     callbacks: list[Any],
 ) -> Any:
-    """A trainer over rows whose token ids and labels are final: nothing is cut, packed or masked."""
+    """A trainer over rows that are final: nothing is cut, packed or masked."""
     from trl import SFTConfig, SFTTrainer
 
     return SFTTrainer(

@@ -1,4 +1,4 @@
-"""Errors on the terminal: `error: ...`, a blank line, `hint: ...`; or JSON where it was asked for."""
+"""Errors on the terminal: `error: ...`, a blank line, `hint: ...`; or JSON where asked for."""
 
 import json
 import os
@@ -32,7 +32,8 @@ def translated(found: Problem) -> tuple[str, str]:
     from entrypoints.container import make_container
 
     translator = make_container().translator()
-    return translator.problem(translator.choose(wanted_language()), found)
+    texts: tuple[str, str] = translator.problem(translator.choose(wanted_language()), found)
+    return texts
 
 
 def wanted_language() -> str | None:

@@ -118,4 +118,4 @@ class ExecuteRun:
 def _event_data(error: HextuneError) -> dict[str, Json]:
     first = error.problems[0].as_json()
     others: list[Json] = [other.message for other in error.problems[1:]]
-    return {**first, "others": others}  # type: ignore[dict-item]
+    return {**first, "others": others}

@@ -106,7 +106,7 @@ class PrepareData:
         faults: list[tuple[LocatedRow, RowFault]],
     ) -> str:
         """Add the rows and faults of one source; the format they were read as."""
-        format = source.format
+        format: str = source.format
         for row in self.reader.read(source.path):
             if format == "auto":
                 format = _format_of(row, source)

@@ -34,6 +34,7 @@ class MonitorApp(App[None]):
 
     def __init__(self, container: "Container", language: str, run: str | None = None) -> None:
         super().__init__()
+        self.container = container
         self.texts = Texts(container.translator(), language)
         self.monitor = MonitorScreen(container, self.texts, run)
 

@@ -80,10 +80,10 @@ def test_every_status_and_event_has_a_text(language: str) -> None:
     assert set(locale(language)["events"]) == {kind.value for kind in EventKind}
 
 
-@pytest.mark.parametrize("language", TRANSLATED)
+@pytest.mark.parametrize("language", ["ru", "zh"])
 def test_translations_are_not_english_left_behind(language: str) -> None:
     script = {"ru": r"[а-яё]", "zh": r"[一-鿿]"}[language]
-    same = {"phase", "log", "close"}
+    same = {"phase", "log"}
     for key, text in texts(locale(language)):
         bare = re.sub(r"\{\w+\}", "", text)
         if re.search(r"[A-Za-z]{3}", bare) and key.rpartition(".")[2] not in same:

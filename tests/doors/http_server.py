@@ -79,7 +79,14 @@ def serving(
     """The address of a running server."""
     app = make_app(container or fake_container(), engine, api_key=api_key)
     server = uvicorn.Server(
-        uvicorn.Config(app, loop="asyncio", ws="none", lifespan="off", log_level="critical")
+        uvicorn.Config(
+            app,
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_level="critical",
+            timeout_graceful_shutdown=5,
+        )
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
