@@ -35,9 +35,7 @@ for _tag, _pattern, _first in (
     ),
 ):
     CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
-CoreLoader.add_constructor(
-    "tag:yaml.org,2002:int", lambda loader, node: int(str(node.value))
-)
+CoreLoader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(str(node.value)))
 
 
 def parse(text: str, format: str, source: str) -> tuple[Any, Places]:

@@ -111,7 +111,7 @@ def _memory_problem(error: Exception, request: TrainRequest) -> Exception:
     return fail(
         "run-out-of-memory",
         planned=shown_bytes(request.plan.memory.total),
-        remedies=remedies_for(request.spec),
+        remedies=remedies_for(request.spec, request.data.longest),
     )
 
 

@@ -120,7 +120,7 @@ TEXTS: Mapping[str, ErrorText] = {
     ),
     "data-no-rows": ErrorText("`{path}` has no usable rows.", "Check the file and its format."),
     "data-row-too-long": ErrorText(
-        "This row has {tokens} tokens, more than data.max_tokens {limit}.",
+        "This row has {tokens} tokens, more than the limit of {limit}.",
         "Raise data.max_tokens, or set data.over_long=drop.",
     ),
     "data-template-unstable": ErrorText(
@@ -129,7 +129,7 @@ TEXTS: Mapping[str, ErrorText] = {
     ),
     "data-template-refused": ErrorText(
         "The model's chat template refuses this conversation: {reason}.",
-        "Mend the row, or set data.on_bad_row=drop.",
+        "Mend its turns: the template says which it takes.",
     ),
     # -- models -----------------------------------------------------------------------------
     "model-missing": ErrorText(
@@ -266,6 +266,6 @@ TEXTS: Mapping[str, ErrorText] = {
     ),
     "topic-unknown": ErrorText("There is no {kind} `{name}`.", "{suggestion}", 3),
     "unexpected": ErrorText(
-        "Something broke that should not: {reason}.", "Please report it with the file {log}.", 1
+        "Something broke that should not: {reason}.", "Please report it, with {log}.", 1
     ),
 }

@@ -60,7 +60,7 @@ def make_plan(
     decisions += [
         _derived("device", hardware.name, f"the first {hardware.kind.value} device"),
         _derived("precision", _dtype_line(precision.mode, precision.compute), precision.reason),
-        *_data_decisions(spec, data),
+        *_data_decisions(spec, data, model),
         *_step_decisions(spec, steps),
         _derived(
             "trainable",
@@ -142,13 +142,16 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, Json]]:
         yield path, value  # type: ignore[misc]
 
 
-def _data_decisions(spec: RunSpec, data: PreparedData) -> Iterator[Decision]:
+def _data_decisions(spec: RunSpec, data: PreparedData, model: ModelHandle) -> Iterator[Decision]:
     for number, source in enumerate(spec.data.train):
         if source.format == "auto":
             found = data.formats[source.path]
             yield _derived(f"data.train.{number}.format", found, "the columns of the first row")
     kept = len(data.train) + len(data.eval)
     left_out = f"{len(data.dropped)} unusable, {len(data.too_long)} too long"
+    if spec.data.max_tokens is None:
+        limit = spec.data.row_limit(model.context_tokens)
+        yield _derived("data.max_tokens", limit, f"the model's context is {model.context_tokens}")
     yield _derived("data.rows", kept, f"of {data.rows_read} read; {left_out}")
     share = data.trained_tokens / data.train_tokens if data.train_tokens else 0.0
     yield _derived(

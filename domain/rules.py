@@ -95,9 +95,10 @@ def _quantized_full_precision(c: RuleContext) -> Facts | None:
 
 
 def _too_long_for_model(c: RuleContext) -> Facts | None:
-    if c.model is None or c.spec.data.max_tokens <= c.model.context_tokens:
+    asked = c.spec.data.max_tokens
+    if c.model is None or asked is None or asked <= c.model.context_tokens:
         return None
-    return {"asked": c.spec.data.max_tokens, "context": c.model.context_tokens}
+    return {"asked": asked, "context": c.model.context_tokens}
 
 
 def _no_chat_template(c: RuleContext) -> Facts | None:
@@ -119,17 +120,17 @@ def _does_not_fit(c: RuleContext) -> Facts | None:
         "needed": shown_bytes(c.memory.total),
         "device": c.hardware.name,
         "available": shown_bytes(c.hardware.memory_bytes),
-        "remedies": remedies_for(c.spec),
+        "remedies": remedies_for(c.spec, c.data.longest if c.data else 0),
     }
 
 
-def remedies_for(spec: RunSpec) -> str:
-    """The cheapest ways for this spec to need less memory."""
+def remedies_for(spec: RunSpec, longest_tokens: int) -> str:
+    """The cheapest ways for this spec to need less memory, given its longest row."""
     return remedies(
         per_device=spec.batching.per_device,
         checkpointing=spec.model.gradient_checkpointing,
         quantized=spec.quantization is not None,
-        max_tokens=spec.data.max_tokens,
+        max_tokens=longest_tokens,
     )
 
 

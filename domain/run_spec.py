@@ -13,7 +13,7 @@ from domain.fingerprint import Json, fingerprint
 from domain.precision import PrecisionSection
 from domain.section import limited, section
 
-SPEC_VERSION = 1
+DEFAULT_MAX_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,18 @@ class DataSection:
     """Share of the training rows to hold out instead, chosen by the seed."""
     max_samples: int | None = limited(None, ge=1)
     """Use only the first rows of the training files, after dropping bad ones."""
-    max_tokens: int = limited(1024, ge=8)
-    """Longest row, in tokens after rendering."""
+    max_tokens: int | None = limited(None, ge=8)
+    """Longest row, in tokens after rendering; 1024 or the model's context where not set."""
     over_long: Literal["drop", "error"] = "drop"
     """What happens to a longer row: dropped rows are counted and listed."""
     on_bad_row: Literal["error", "drop"] = "error"
     """What happens to a row that cannot be used: dropped rows are counted and listed."""
     train_on: Literal["assistant_turns", "last_turn", "everything"] = "assistant_turns"
     """Which tokens carry a loss; prompts do not, unless everything is asked for."""
+
+    def row_limit(self, context_tokens: int) -> int:
+        """Longest row in tokens: `max_tokens`, or 1024 where the model's context reaches so far."""
+        return self.max_tokens or min(DEFAULT_MAX_TOKENS, context_tokens)
 
 
 @section

@@ -1,6 +1,6 @@
 """Inference: conversations in, pieces of text out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Protocol
 
 from domain.sampling import GenerationRequest, ServedModel, TextDelta
@@ -12,8 +12,8 @@ class InferenceBackend(Protocol):
     def models(self) -> Sequence[ServedModel]:
         """What it answers as; the first is the default."""
 
-    def generate(self, request: GenerationRequest) -> Iterator[TextDelta]:
-        """Pieces of the answer; closing the iterator stops the generation.
+    def generate(self, request: GenerationRequest) -> Generator[TextDelta]:
+        """Pieces of the answer; closing the generator stops the generation.
 
         Raises HextuneError for an unknown model or a prompt longer than the context, before the
         first piece.

@@ -1,7 +1,7 @@
 """An engine that says the last message again, word by word: for tests and for trying doors."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from domain.errors import fail
 from domain.hardware import Hardware
@@ -19,14 +19,14 @@ class Engine:
         """The resolved model, and its base where it has an adapter."""
         return self._resolved.served()
 
-    def generate(self, request: GenerationRequest) -> Iterator[TextDelta]:
+    def generate(self, request: GenerationRequest) -> Generator[TextDelta]:
         """The last message, up to `max_tokens` words or a stop text."""
         names = [model.name for model in self.models()]
         if request.model not in names:
             raise fail("model-not-served", name=request.model, names=", ".join(names))
         return self._words(request)
 
-    def _words(self, request: GenerationRequest) -> Iterator[TextDelta]:
+    def _words(self, request: GenerationRequest) -> Generator[TextDelta]:
         prompt = sum(len(m.content.split()) for m in request.conversation.messages)
         text = request.conversation.messages[-1].content
         cuts = [text.find(stop) for stop in request.sampling.stop if stop and stop in text]

@@ -1,12 +1,12 @@
 """Answers through transformers' generate(), one request at a time, adapters switched per request.
 
-Requests wait for each other on one lock, which also makes seeds exact: the global random state is
-set and used by one generation only.
+Generations wait for each other on one lock, which also makes seeds exact: the global random state
+is set and used by one generation only. The lock is held by the generating thread, never by a reader.
 """
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -50,7 +50,7 @@ class Engine:
         """The resolved model, and its base where it has an adapter."""
         return list(self._served.values())
 
-    def generate(self, request: GenerationRequest) -> Iterator[TextDelta]:
+    def generate(self, request: GenerationRequest) -> Generator[TextDelta]:
         """Pieces of the answer; unknown models and long prompts fail before the first piece."""
         if request.model not in self._served:
             names = ", ".join(self._served)
@@ -75,30 +75,28 @@ class Engine:
 
     def _pieces(
         self, request: GenerationRequest, ids: list[int], limit: int
-    ) -> Iterator[TextDelta]:
+    ) -> Generator[TextDelta]:
         decoding, stops = Detokenizer(self._tokenizer), StopTexts(request.sampling.stop)
         ends = self._end_tokens()
-        tokens, reason = 0, None
-        with self._lock:
-            generation = _Generation(self, request, ids, limit)
-            try:
-                for token in generation:
-                    tokens += 1
-                    if token in ends:
-                        reason = "stop"
-                        break
-                    text = stops.feed(decoding.feed(token))
-                    if text:
-                        yield TextDelta(text=text)
-                    if stops.found:
-                        reason = "stop"
-                        break
-                rest = "" if stops.found else stops.feed(decoding.finish()) + stops.finish()
-            finally:
-                generation.cancel()
+        tokens, ended = 0, False
+        generation = _Generation(self, request, ids, limit)
+        try:
+            for token in generation:
+                tokens += 1
+                ended = token in ends
+                if ended:
+                    break
+                text = stops.feed(decoding.feed(token))
+                if text:
+                    yield TextDelta(text=text)
+                if stops.found:
+                    break
+        finally:
+            generation.cancel()
+        rest = "" if stops.found else stops.feed(decoding.finish()) + stops.finish()
         yield TextDelta(
             text=rest,
-            finish_reason="stop" if reason or stops.found else "length",
+            finish_reason="stop" if ended or stops.found else "length",
             prompt_tokens=len(ids),
             completion_tokens=tokens,
         )
@@ -109,7 +107,9 @@ class Engine:
         found = configured if isinstance(configured, list) else [configured]
         return {token for token in (*found, self._tokenizer.eos_token_id) if token is not None}
 
-    def run(self, request: GenerationRequest, ids: list[int], limit: int, tap: Any) -> None:
+    def run(
+        self, request: GenerationRequest, ids: list[int], limit: int, tap: "_Generation"
+    ) -> None:
         """generate() itself, in the generation's thread; `tap` sees every token and may stop it."""
         import torch
         from transformers import StoppingCriteriaList
@@ -117,8 +117,11 @@ class Engine:
         served = self._served[request.model]
         base = self._network
         plain = served.adapter is None and hasattr(base, "disable_adapter")
-        _seed(request.sampling.seed)
-        with torch.inference_mode(), base.disable_adapter() if plain else nullcontext():
+        adapter = base.disable_adapter() if plain else nullcontext()
+        with self._lock, torch.inference_mode(), adapter:
+            if tap.cancelled:
+                return
+            _seed(request.sampling.seed)
             input_ids_1T = torch.tensor([ids], device=self._device)
             base.generate(
                 input_ids=input_ids_1T,
@@ -178,6 +181,11 @@ class _Generation:
             self._tokens.put(error)
         self._tokens.put(END)
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody wants the rest."""
+        return self._cancelled.is_set()
+
     def put(self, value: Any) -> None:
         """transformers' streamer protocol: the prompt first, then each token."""
         if self._prompt_seen:
@@ -192,7 +200,7 @@ class _Generation:
         """transformers' stopping criterion: one answer for each row of the batch."""
         import torch
 
-        done = self._cancelled.is_set()
+        done = self.cancelled
         return torch.full((input_ids.shape[0],), done, device=input_ids.device)
 
     def __iter__(self) -> Iterator[int]:

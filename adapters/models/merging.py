@@ -64,7 +64,8 @@ def compare_logits(first: list[Any], second: list[Any]) -> tuple[float, float]:
     """(largest absolute difference of a logit, mean over tokens of KL(first || second) in nats)."""
     import torch
 
-    a_TV, b_TV = torch.cat(first), torch.cat(second)
+    # In float64, as the KL of nearly equal distributions drowns in float32 rounding.
+    a_TV, b_TV = torch.cat(first).double(), torch.cat(second).double()
     kl_T = torch.nn.functional.kl_div(
         b_TV.log_softmax(-1), a_TV.log_softmax(-1), reduction="none", log_target=True
     ).sum(-1)

@@ -100,9 +100,7 @@ class Chatting:
                 pieces.append(delta.text)
                 print(delta.text, end="", flush=True)
         except KeyboardInterrupt:
-            close = getattr(answer, "close", None)
-            if close:
-                close()
+            answer.close()
         print()
         return "".join(pieces)
 

@@ -7,11 +7,10 @@ only the threads of those that wait.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from math import inf
-from typing import cast
 
 from anyio import CancelScope, CapacityLimiter, create_memory_object_stream, from_thread, to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -86,7 +85,7 @@ async def produce(
 
 def pump(engine: InferenceBackend, request: GenerationRequest, index: int, sink: Sink) -> None:
     """Run one generation in this thread; a sink nobody reads any more ends it."""
-    answer = cast("Generator[TextDelta]", engine.generate(request))
+    answer = engine.generate(request)
     with closing(answer):
         for delta in answer:
             from_thread.run_sync(sink.send_nowait, (index, delta))

@@ -82,7 +82,12 @@ class PlanRun:
         if model is None or not model.has_chat_template:
             self.prepare.check(spec.data)
             return None
-        return self.prepare(spec.data, self.models.encoder(model), spec.seed)
+        return self.prepare(
+            spec.data,
+            self.models.encoder(model),
+            context_tokens=model.context_tokens,
+            seed=spec.seed,
+        )
 
 
 @dataclass(slots=True)

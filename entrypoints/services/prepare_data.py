@@ -30,12 +30,15 @@ class PrepareData:
 
     reader: RowReader
 
-    def __call__(self, data: DataSection, encoder: ConversationEncoder, seed: int) -> PreparedData:
+    def __call__(
+        self, data: DataSection, encoder: ConversationEncoder, *, context_tokens: int, seed: int
+    ) -> PreparedData:
         """Encoded rows. Raises HextuneError with all faults of all files."""
         training, held_out = self.align(data)
         rows = list(training.rows)[: data.max_samples]
-        train, too_long = _encode(rows, encoder, data)
-        evaluation, eval_too_long = _encode(list(held_out.rows), encoder, data)
+        limit = data.row_limit(context_tokens)
+        train, too_long = _encode(rows, encoder, data, limit)
+        evaluation, eval_too_long = _encode(list(held_out.rows), encoder, data, limit)
         if data.eval_fraction is not None:
             train, evaluation = hold_out(train, data.eval_fraction, seed)
         everything = (*training.rows, *held_out.rows)
@@ -147,9 +150,9 @@ def _row_problems(faults: list[tuple[LocatedRow, RowFault]]) -> Iterator[Problem
 
 
 def _encode(
-    rows: list[AlignedRow], encoder: ConversationEncoder, data: DataSection
+    rows: list[AlignedRow], encoder: ConversationEncoder, data: DataSection, limit: int
 ) -> tuple[list[EncodedRow], list[str]]:
-    """(encoded rows within max_tokens, one line for each row that is longer)."""
+    """(encoded rows of at most `limit` tokens, one line for each row that is longer)."""
     kept: list[EncodedRow] = []
     too_long: list[str] = []
     problems: list[Problem] = []
@@ -161,14 +164,12 @@ def _encode(
             problems += [problem(found.code, place, **found.facts) for found in error.problems]
             continue
         tokens = len(encoded.input_ids)
-        if tokens <= data.max_tokens:
+        if tokens <= limit:
             kept.append(encoded)
         elif data.over_long == "drop":
             too_long.append(f"{row.file}:{row.line} {tokens} tokens")
         else:
-            problems.append(
-                problem("data-row-too-long", place, tokens=tokens, limit=data.max_tokens)
-            )
+            problems.append(problem("data-row-too-long", place, tokens=tokens, limit=limit))
     if problems:
         raise HextuneError(problems[:SHOWN_BAD_ROWS])
     return kept, too_long

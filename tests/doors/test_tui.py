@@ -1,106 +1,28 @@
 """The monitor, driven by keys over fakes: it shows runs, follows them, and touches none unasked."""
 
-import threading
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from dependency_injector import providers
-from textual.pilot import Pilot
+from rich.cells import cell_len
 from textual.widgets import Button, Static
 
 from domain.events import EventKind
-from domain.job import Job, JobStatus
-from entrypoints.container import Container
-from entrypoints.tui.app import MonitorApp
+from domain.job import JobStatus
 from entrypoints.tui.keys import KEYS, Scope, bindings
 from entrypoints.tui.screens.help import HelpScreen
 from entrypoints.tui.screens.stop import StopScreen
-from ports.spec_reader import SpecText
-from tests.fakes.container import SPEC, fake_container
-from tests.fakes.processes import FakeSurroundings
+from tests.doors.tui_stage import (
+    LANGUAGES,
+    NARROW,
+    WIDE,
+    HeardApp,
+    frozen_container,
+    opened,
+    start,
+    start_running,
+    text_of,
+    train,
+    until,
+)
 from tests.fakes.training import step_data
-
-LANGUAGES = ["en", "ru", "zh"]
-WIDE, NARROW = (140, 40), (80, 24)
-
-
-class FrozenSurroundings(FakeSurroundings):
-    """A clock that stands still; waiting takes a moment, so that a watcher does not spin."""
-
-    def sleep(self, seconds: float) -> None:
-        threading.Event().wait(0.01)
-
-
-class HeardApp(MonitorApp):
-    """The monitor, which remembers what it said: (title, message)."""
-
-    def __init__(self, container: Container, language: str, run: str | None = None) -> None:
-        super().__init__(container, language, run)
-        self.said: list[tuple[str, str]] = []
-
-    def notify(self, message: str, *, title: str = "", **options: Any) -> None:
-        self.said.append((title, message))
-        super().notify(message, title=title, **options)
-
-
-def frozen_container() -> Container:
-    container = fake_container()
-    container.surroundings.override(providers.Object(FrozenSurroundings()))
-    return container
-
-
-def start(container: Container, name: str, steps: int = 3) -> Job:
-    """A run that has succeeded; the next one is ten minutes younger."""
-    text = SPEC.replace("3}", f"{steps}}}") + f"name: {name}\n"
-    container.surroundings().time += 600
-    job: Job = container.start_run()(SpecText(text=text, format="yaml", source="run.yaml"))
-    return job
-
-
-def start_running(container: Container, name: str, steps: int = 400) -> Job:
-    """A run that a worker is at, in its first step."""
-    job = start(container, name, steps)
-    store = container.jobs()
-    del store.log[job.id][4:]
-    running = store.jobs[job.id].moved(JobStatus.RUNNING, ended_at=None)
-    store.jobs[job.id] = running
-    del store.files[job.id, "results.json"]
-    moved: Job = running
-    return moved
-
-
-def train(container: Container, job: Job, first: int, last: int) -> None:
-    """What a worker would record."""
-    for step in range(first, last + 1):
-        container.jobs().append(job, EventKind.STEP, step_data(step, job.total_steps))
-
-
-async def until(pilot: Pilot[None], fact: Callable[[], bool]) -> None:
-    """Wait for what threads bring about, five seconds at most."""
-    for _ in range(100):
-        await pilot.pause(0.05)
-        if fact():
-            return
-    raise AssertionError("it did not happen")
-
-
-async def opened(pilot: Pilot[None], job: Job) -> HeardApp:
-    """The app, once it watches `job` and has taken in its events."""
-    app = pilot.app
-    assert isinstance(app, HeardApp)
-    events = len(app.container.jobs().log[job.id])
-    await until(pilot, lambda: selected(app) == job.id and app.monitor.record.seq == events)
-    return app
-
-
-def selected(app: HeardApp) -> str | None:
-    row = app.monitor.runs.selected
-    return row.job.id if row else None
-
-
-def text_of(app: HeardApp, selector: str) -> str:
-    return str(app.screen.query_one(selector, Static).content)
 
 
 async def test_the_newest_run_is_shown_with_its_figures() -> None:
@@ -322,6 +244,26 @@ async def test_the_log_takes_the_place_of_events_and_back() -> None:
         assert "run created, 3 steps planned" in text_of(app, "#lines")
 
 
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_the_journal_stays_at_its_end_until_scrolled_away(size: tuple[int, int]) -> None:
+    container = frozen_container()
+    job = start_running(container, "long")
+    train(container, job, 1, 60)
+    async with HeardApp(container, "en").run_test(size=size) as pilot:
+        app = await opened(pilot, job)
+        await pilot.press("enter")
+        journal = app.monitor.view.journal
+        await until(pilot, lambda: journal.max_scroll_y > 0 and journal.is_vertical_scroll_end)
+        train(container, job, 61, 70)
+        await until(pilot, lambda: app.monitor.record.step == 70 and journal.is_vertical_scroll_end)
+        await pilot.press("up", "up")
+        place = journal.scroll_offset.y
+        train(container, job, 71, 75)
+        await until(pilot, lambda: "step 75/400" in text_of(app, "#lines"))
+        await pilot.pause(0.3)
+        assert journal.scroll_offset.y == place
+
+
 async def test_y_changes_the_scale_and_the_legend_says_so() -> None:
     container = frozen_container()
     job = start(container, "scaled")
@@ -351,8 +293,7 @@ async def test_help_lists_every_key(language: str) -> None:
         await pilot.press("question_mark")
         app = pilot.app
         assert isinstance(app, HeardApp)
-        assert isinstance(app.screen, HelpScreen)
-        lines = str(app.screen.query_one(Static).content).splitlines()
+        lines = text_of(app, "HelpScreen Static").splitlines()
         for key in KEYS:
             meaning = app.texts(f"tui.keys.{key.name}.help")
             assert any(line.split() == [key.shown, *meaning.split()] for line in lines), key.name
@@ -375,7 +316,7 @@ async def test_the_footer_and_the_figures_fit_80_columns(language: str) -> None:
     async with HeardApp(container, language, job.id).run_test(size=NARROW) as pilot:
         app = await opened(pilot, job)
         footer = app.screen.query_one("#keys", Static)
-        assert footer.visual.get_optimal_width(footer.styles, 200) <= 78
+        assert cell_len(str(footer.content)) <= 78
         for name in ("loss", "evaluation", "learning_rate", "grad_norm", "tokens_per_s", "eta"):
             assert app.texts(f"tui.run.{name}") in text_of(app, "#figures")
 

@@ -20,7 +20,7 @@ DEFAULT_MODEL = "builtin:smollm2-135m-instruct"
 def http(
     model: Annotated[str, typer.Option(help="A finished run or a model.")] = DEFAULT_MODEL,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     api_key: ApiKey = None,
     runs: Runs = "runs",
 ) -> None:
@@ -45,7 +45,7 @@ def grpc(
         str | None, typer.Option(help="A finished run or a model for Generate; none by default.")
     ] = None,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 50051,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 50051,
     api_key: ApiKey = None,
     runs: Runs = "runs",
 ) -> None:

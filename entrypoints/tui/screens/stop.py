@@ -61,7 +61,7 @@ class StopScreen(ModalScreen[Answer]):
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(Answer(event.button.id))
+        self.dismiss(Answer(str(event.button.id)))
 
     def _lost(self) -> str:
         if self._record.checkpoint is None:

@@ -24,10 +24,20 @@ class Journal(VerticalScroll):
         self._texts = texts
         self.logging = False
         """Whether the worker's log is shown instead of events."""
+        self._at_end = True
 
     def compose(self) -> ComposeResult:
         """One block of text."""
         yield Static(id="lines")
+
+    def on_resize(self) -> None:
+        """The bottom is elsewhere now."""
+        self._stay()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Whoever scrolls away from the bottom wants to read there."""
+        super().watch_scroll_y(old_value, new_value)
+        self._at_end = self.is_vertical_scroll_end
 
     def show_events(self, record: RunRecord) -> None:
         """The last events of a run, each with the time since the first."""
@@ -51,7 +61,9 @@ class Journal(VerticalScroll):
         )
 
     def _write(self, lines: Iterable[Content]) -> None:
-        at_end = self.is_vertical_scroll_end
         self.query_one("#lines", Static).update(Content("\n").join(lines))
-        if at_end:
+        self._stay()
+
+    def _stay(self) -> None:
+        if self._at_end:
             self.call_after_refresh(self.scroll_end, animate=False)

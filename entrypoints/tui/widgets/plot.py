@@ -7,6 +7,7 @@ Unicode standard, section 21.1.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from domain.metrics import Point
 
@@ -15,7 +16,9 @@ BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bit of the dot in each row and column of a cell."""
 BLANK = 0x2800
 ROUND = (1.0, 2.0, 5.0, 10.0)
-"""First digits of round values."""
+"""First digits of round steps."""
+ROUND_ON_LOG = ((1, 2, 5), (1,))
+"""First digits of round values on a log scale: all of these where they have room, or decades."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +55,22 @@ class Axes:
         return math.log10(max(value, self.low)) if self.log else value
 
     def _round_values(self, count: int) -> list[tuple[float, str]]:
-        decades = range(math.floor(math.log10(self.low)) - 1, 20) if self.log else range(0)
-        rounded = [digit * 10.0**decade for decade in decades for digit in ROUND[:3]]
-        inside = [value for value in rounded if self.low <= value <= self.high]
-        if len(inside) >= 3:
-            return [(value, f"{value:g}") for value in inside]
+        for digits in ROUND_ON_LOG if self.log else ():
+            inside = self._decimals(digits)
+            if 3 <= len(inside) <= self.rows // 2:
+                return [(value, f"{value:g}") for value in inside]
         rough = (self.high - self.low) / count
         size = 10.0 ** math.floor(math.log10(rough))
         step = next(size * digit for digit in ROUND if size * digit >= rough * 0.999)
-        digits = max(0, -math.floor(math.log10(step)))
+        places = max(0, -math.floor(math.log10(step)))
         start, end = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return [(at * step, f"{at * step:.{digits}f}") for at in range(start, end + 1)]
+        return [(at * step, f"{at * step:.{places}f}") for at in range(start, end + 1)]
+
+    def _decimals(self, digits: Sequence[int]) -> list[float]:
+        """The values within the window that are one of `digits` and zeros."""
+        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        values = [digit * 10.0**decade for decade in decades for digit in digits]
+        return [value for value in values if self.low <= value <= self.high]
 
 
 def fitting_axes(
@@ -94,7 +102,7 @@ class Braille:
         """Join dots, in order, by straight lines."""
         for x, y in dots[:1]:
             self.dot(x, y)
-        for (x0, y0), (x1, y1) in zip(dots, dots[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(dots):
             count = max(abs(x1 - x0), abs(y1 - y0), 1)
             for at in range(count + 1):
                 self.dot(round(x0 + (x1 - x0) * at / count), round(y0 + (y1 - y0) * at / count))
