@@ -49,10 +49,12 @@ class StopTexts:
     def feed(self, text: str) -> str:
         """Text that is safe to give out; after a stop text is found, what stood before it."""
         self._held += text
-        cuts = [self._held.find(stop) for stop in self._stops if stop in self._held]
-        if cuts:
-            self.found = True
-            return self._held[: min(cuts)]
+        places = [(self._held.find(stop), len(stop)) for stop in self._stops if stop in self._held]
+        if places:
+            # the stop that is complete first, so that the way the text was cut up does not matter
+            _, cut = min((start + length, start) for start, length in places)
+            before, self._held, self.found = self._held[:cut], "", True
+            return before
         keep = max((self._overlap(stop) for stop in self._stops), default=0)
         safe, self._held = (
             self._held[: len(self._held) - keep],

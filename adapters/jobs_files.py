@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -84,7 +85,8 @@ class FileJobStore:
         elif (Path(name) / "job.json").exists():
             return _read(Path(name))
         elif name and "/" not in name:
-            found = [p for p in self._folders() if p.name == name or p.name.startswith(name)]
+            found = [path for path in self._folders() if path.name.startswith(name)]
+            found = [path for path in found if path.name == name] or found
             if len(found) == 1:
                 return _read(found[0])
         raise fail("run-missing", name=name, folder=self._root)
@@ -100,7 +102,9 @@ class FileJobStore:
         return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)
 
     def save(self, job: Job) -> None:
-        """Replace job.json."""
+        """Replace job.json; a job that is queued again has no worker until one is assigned."""
+        if job.status is JobStatus.QUEUED:
+            (Path(job.folder) / "worker.json").unlink(missing_ok=True)
         self.write_text(job, "job.json", json.dumps(job.as_json()))
 
     def assign(self, job: Job, worker: WorkerId) -> Job:
@@ -150,7 +154,7 @@ class FileJobStore:
     def write_text(self, job: Job, name: str, text: str) -> None:
         """Write beside the file, then replace it."""
         target = Path(job.folder) / name
-        beside = target.with_name(f".{name}.{os.getpid()}")
+        beside = target.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
         with beside.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
@@ -160,7 +164,11 @@ class FileJobStore:
     def _folders(self) -> list[Path]:
         if not self._root.is_dir():
             return []
-        return [path for path in self._root.iterdir() if (path / "job.json").exists()]
+        return [
+            path
+            for path in self._root.iterdir()
+            if not path.name.startswith(".") and (path / "job.json").exists()
+        ]
 
     def _request(self, request_id: str) -> Path:
         return self._root / f".request-{sha256(request_id.encode()).hexdigest()}"

@@ -94,15 +94,16 @@ def _csv(file: Path, path: str) -> Iterator[LocatedRow]:
 
 
 def _csv_rows(text: TextIO, path: str) -> Iterator[LocatedRow]:
-    reader = csv.DictReader(text, strict=True)
-    before = 1
+    reader = csv.reader(text, strict=True)
     try:
-        for row in reader:
-            if None in row or None in row.values():
-                cells = len([cell for cell in row.values() if cell is not None])
-                reason = f"it does not have the header's {len(reader.fieldnames or [])} cells"
-                raise _broken(path, before + 1, f"{reason} ({cells} found)")
-            yield _row(dict(row), path, before + 1)
+        header = next(reader, [])
+        before = reader.line_num
+        for cells in reader:
+            if cells and len(cells) != len(header):
+                reason = f"it does not have the header's {len(header)} cells ({len(cells)} found)"
+                raise _broken(path, before + 1, reason)
+            if cells:
+                yield _row(dict(zip(header, cells, strict=True)), path, before + 1)
             before = reader.line_num
     except csv.Error as error:
         raise _broken(path, reader.line_num, error) from None

@@ -48,7 +48,8 @@ def to_spec(document: Any) -> RunSpec:
 
 def _strict(name: str, made: Sequence[Any], doc: str | None, title: str) -> Any:
     cls: Any = make_dataclass(name, made, kw_only=True, frozen=True)
-    cls.__pydantic_config__ = {"extra": STRICT["extra"], "title": title}
+    closed = {key: STRICT[key] for key in ("extra", "allow_inf_nan")}
+    cls.__pydantic_config__ = {**closed, "title": title}
     cls.__doc__ = doc
     return cls
 
@@ -100,7 +101,7 @@ def _named_options(catalog: Catalog, kind: str, name: str) -> Any:
     """The `Options` of a part, with its name as the first key."""
     options = catalog.part(kind, name).Options
     hints = get_type_hints(options)
-    label = field(default=name, metadata={"description": f"{options.__doc__}"})
+    label = field(default=name, metadata={"description": catalog.summary(kind, name)})
     made = [("name", Literal[name], label)]
     made += [(part.name, hints[part.name], _like(part, options)) for part in fields(options)]
     return _strict(f"{kind}_{name}", made, options.__doc__, f"{kind}: {name}")

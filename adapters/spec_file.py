@@ -4,6 +4,8 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, time
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +18,7 @@ from adapters.catalog import suggestion
 from adapters.spec_document import DEFAULT_NAMES, document_adapter, to_spec
 from adapters.spec_text import parse, parse_value
 from domain.errors import HextuneError, Place, Problem, fail, problem
+from domain.planning import leaves
 from domain.run_plan import Origin
 from domain.run_spec import CHOICES
 from ports.catalog import Catalog
@@ -55,8 +58,7 @@ class FileSpecReader:
         if not isinstance(value, dict):
             found = type(value).__name__
             raise fail("spec-not-mapping", Place(file=text.source, line=1), found=found)
-        within = {key.rpartition(".")[0] for key in lines}
-        origins = {key: Origin.FILE for key in lines if key not in within}
+        origins = {key: Origin.FILE for key, _ in leaves(value)}
         places = {key: Place(file=text.source, line=line) for key, line in lines.items()}
         problems = list(_apply(text.overrides, value, origins, places))
         draft = _Draft(value, places, text.source)
@@ -113,7 +115,7 @@ def _apply(
                 raise ValueError
             path, new = found[1], parse_value(found[2])
             _set(value, path.split("."), new)
-        except (ValueError, LookupError, TypeError, yaml.YAMLError):
+        except (ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError):
             yield problem("spec-bad-override", Place(file="override", field=text), text=text)
             continue
         for known in [key for key in places if key == path or key.startswith(path + ".")]:
@@ -150,18 +152,19 @@ class _Draft:
         self._source = source
 
     def place(self, field: str) -> Place:
-        """Where `field` stands, or the nearest section around it."""
+        """Where `field` stands, or the nearest section around it, or else a key inside it."""
         key = field
         while key:
             if key in self._places:
                 return Place(file=self._places[key].file, line=self._places[key].line, field=field)
             key = key.rpartition(".")[0]
-        return Place(file=self._source, field=field)
+        inside = [place for key, place in self._places.items() if key.startswith(f"{field}.")]
+        return replace(inside[0], field=field) if inside else Place(file=self._source, field=field)
 
     def validated(self, adapter: TypeAdapter[Any], problems: list[Problem]) -> Any:
         """The document; mistakes are added to `problems` and None comes back."""
         try:
-            text = json.dumps(self.value)
+            text = json.dumps(self.value, default=_date_text)
         except (TypeError, ValueError) as error:
             place = Place(file=self._source)
             problems.append(
@@ -212,6 +215,13 @@ def _path(location: Sequence[int | str], value: Any, *, ends_missing: bool) -> l
     return path
 
 
+def _date_text(value: Any) -> str:
+    """TOML's dates and times as text, as YAML gives them. Raises TypeError for anything else."""
+    if isinstance(value, date | time):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is no value of a spec")
+
+
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -248,4 +258,11 @@ def _keys_at(schema: Mapping[str, Any], path: Sequence[int | str]) -> dict[str, 
                 )
         if part is not None:
             node = node["items"] if isinstance(part, int) else node["properties"][part]
-    return {key: inner.get("description", "") for key, inner in node.get("properties", {}).items()}
+    return {key: _meaning(schema, inner) for key, inner in node.get("properties", {}).items()}
+
+
+def _meaning(schema: Mapping[str, Any], node: Mapping[str, Any]) -> str:
+    """A node's description, or that of the section it refers to."""
+    if "description" not in node and "$ref" in node:
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+    return str(node.get("description", ""))

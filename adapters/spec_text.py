@@ -26,7 +26,7 @@ CoreLoader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
-    ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
+    ("int", r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", list("-+0123456789")),
     (
         "float",
         r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)"
@@ -35,12 +35,19 @@ for _tag, _pattern, _first in (
     ),
 ):
     CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
-CoreLoader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(str(node.value)))
+CoreLoader.add_constructor(
+    "tag:yaml.org,2002:int",
+    lambda loader, node: int(str(node.value), {"0o": 8, "0x": 16}.get(node.value[:2], 10)),
+)
 
 
 def parse(text: str, format: str, source: str) -> tuple[Any, Places]:
     """(the document's value, lines of its keys). Raises HextuneError for broken syntax."""
-    return PARSERS[format](text, source)
+    try:
+        return PARSERS[format](text, source)
+    except RecursionError:
+        place, reason = Place(file=source), "it is nested too deeply, or within itself"
+        raise fail("spec-syntax", place, format=format.upper(), reason=reason) from None
 
 
 def parse_value(text: str) -> Any:
@@ -49,8 +56,8 @@ def parse_value(text: str) -> Any:
 
 
 def _yaml(text: str, source: str) -> tuple[Any, Places]:
-    loader = CoreLoader(text)
     try:
+        loader = CoreLoader(text)
         node = loader.get_single_node()
         places: Places = {}
         return (None if node is None else _build(loader, node, "", places, source)), places
@@ -64,8 +71,6 @@ def _yaml(text: str, source: str) -> tuple[Any, Places]:
     except yaml.YAMLError as error:
         reason = str(error).partition("\n")[0]
         raise fail("spec-syntax", Place(file=source), format="YAML", reason=reason) from None
-    finally:
-        loader.dispose()
 
 
 def _build(loader: CoreLoader, node: Any, path: str, places: Places, source: str) -> Any:
@@ -97,9 +102,12 @@ def _json(text: str, source: str) -> tuple[Any, Places]:
     except json.JSONDecodeError as error:
         place = Place(file=source, line=error.lineno)
         raise fail("spec-syntax", place, format="JSON", reason=error.msg) from None
-    _, places = _yaml(text.replace("\t", " "), source)
+    _, places = _yaml(JSON_ONLY.sub(" ", text), source)
     return value, places
 
+
+JSON_ONLY = re.compile("[\t\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters that JSON allows where YAML does not, or takes for the end of a line."""
 
 TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 
@@ -119,13 +127,15 @@ def _toml_places(text: str) -> Places:
     """Lines of bare and dotted keys under their table headers; inline tables count as one line."""
     places: Places = {}
     table, tables = "", dict[str, int]()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         header = re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line)
         if header:
-            table = header[2]
+            table, array, inside = header[2], header[2], header[2].rpartition(".")
             if header[1] == "[[":
-                tables[table] = tables.get(table, -1) + 1
-                table = f"{table}.{tables[table]}"
+                tables[array] = tables.get(array, -1) + 1
+                table = f"{array}.{tables[array]}"
+            elif inside[0] in tables:
+                table = f"{inside[0]}.{tables[inside[0]]}.{inside[2]}"
             places[table] = number
             continue
         key = re.match(r"\s*([A-Za-z0-9_.-]+)\s*=", line)

@@ -3,10 +3,14 @@
 Pure functions; the structures are those of the LLaMA-Factory paper, Table 3 and section 4.2.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from domain.conversation import Conversation, Message, Role
 from domain.dataset import DataSource, RowFault
+
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair: JSON escapes can write one alone, UTF-8 cannot."""
 
 
 def detect_format(source: DataSource, columns: Sequence[str]) -> str | None:
@@ -29,9 +33,10 @@ def _align_alpaca(values: Mapping[str, object], source: DataSource) -> Conversat
     texts: dict[str, str] = {}
     for name in (names.system, names.prompt, names.query, names.response):
         value = values.get(name)
-        if value is not None and not isinstance(value, str):
-            return RowFault(field=name, reason=f"it is {_kind(value)}, not text")
-        texts[name] = value or ""
+        fault = _text_fault(value)
+        if value is not None and fault:
+            return RowFault(field=name, reason=fault)
+        texts[name] = str(value or "")
     if not texts[names.prompt].strip() and not texts[names.query].strip():
         return RowFault(field=names.prompt, reason="the instruction is empty")
     if not texts[names.response].strip():
@@ -46,7 +51,7 @@ def _align_alpaca(values: Mapping[str, object], source: DataSource) -> Conversat
 
 
 def _history(value: object, name: str) -> list[Message] | RowFault:
-    if value is None:
+    if value in (None, ""):  # an empty CSV cell is the latter
         return []
     if not isinstance(value, list):
         return RowFault(field=name, reason=f"it is {_kind(value)}, not a list of pairs")
@@ -55,9 +60,12 @@ def _history(value: object, name: str) -> list[Message] | RowFault:
         if not (
             isinstance(pair, list)
             and len(pair) == 2
-            and all(isinstance(t, str) and t for t in pair)
+            and all(isinstance(t, str) and t.strip() for t in pair)
         ):
             return RowFault(field=f"{name}[{number}]", reason="it is not a [question, answer] pair")
+        fault = _text_fault(pair[0]) or _text_fault(pair[1])
+        if fault:
+            return RowFault(field=f"{name}[{number}]", reason=fault)
         turns += [Message(Role.USER, pair[0]), Message(Role.ASSISTANT, pair[1])]
     return turns
 
@@ -74,23 +82,23 @@ def _align_sharegpt(values: Mapping[str, object], source: DataSource) -> Convers
         if not isinstance(turn, Mapping):
             return RowFault(field=place, reason=f"it is {_kind(turn)}, not a turn")
         role, content = turn.get(tags.role), turn.get(tags.content)
-        if role not in roles:
+        if not isinstance(role, str) or role not in roles:
             known = ", ".join(roles)
             return RowFault(field=f"{place}.{tags.role}", reason=f"{role!r} is none of {known}")
-        if not isinstance(content, str):
-            return RowFault(
-                field=f"{place}.{tags.content}", reason=f"it is {_kind(content)}, not text"
-            )
-        messages.append(Message(roles[role], content))
+        content_fault = _text_fault(content)
+        if content_fault:
+            return RowFault(field=f"{place}.{tags.content}", reason=content_fault)
+        messages.append(Message(roles[role], str(content)))
     system = values.get(source.columns.system)
-    if system is not None and not isinstance(system, str):
-        return RowFault(field=source.columns.system, reason=f"it is {_kind(system)}, not text")
+    system_fault = _text_fault(system)
+    if system is not None and system_fault:
+        return RowFault(field=source.columns.system, reason=system_fault)
     if system:
         if messages and messages[0].role is Role.SYSTEM:
             return RowFault(
                 field=source.columns.system, reason="the first turn is a system turn too"
             )
-        messages.insert(0, Message(Role.SYSTEM, system))
+        messages.insert(0, Message(Role.SYSTEM, str(system)))
     fault = _order_fault(messages, column)
     return fault or Conversation(tuple(messages))
 
@@ -113,6 +121,13 @@ def _order_fault(messages: Sequence[Message], column: str) -> RowFault | None:
     if turns[-1].role is not Role.ASSISTANT:
         return RowFault(field=column, reason="the last turn is not the assistant's")
     return None
+
+
+def _text_fault(value: object) -> str | None:
+    """Why `value` is no text that can be encoded, or None."""
+    if not isinstance(value, str):
+        return f"it is {_kind(value)}, not text"
+    return "it holds half of a character" if HALF_CHARACTER.search(value) else None
 
 
 def _kind(value: object) -> str:

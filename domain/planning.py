@@ -143,10 +143,11 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, Json]]:
 
 
 def _data_decisions(spec: RunSpec, data: PreparedData, model: ModelHandle) -> Iterator[Decision]:
-    for number, source in enumerate(spec.data.train):
-        if source.format == "auto":
-            found = data.formats[source.path]
-            yield _derived(f"data.train.{number}.format", found, "the columns of the first row")
+    for key, sources in (("train", spec.data.train), ("eval", spec.data.eval)):
+        for number, source in enumerate(sources):
+            if source.format == "auto":
+                found = data.formats[source.path]
+                yield _derived(f"data.{key}.{number}.format", found, "the columns of the first row")
     kept = len(data.train) + len(data.eval)
     left_out = f"{len(data.dropped)} unusable, {len(data.too_long)} too long"
     if spec.data.max_tokens is None:

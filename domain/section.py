@@ -11,7 +11,11 @@ from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
-STRICT: Mapping[str, object] = {"extra": "forbid", "use_attribute_docstrings": True}
+STRICT: Mapping[str, object] = {
+    "extra": "forbid",
+    "use_attribute_docstrings": True,
+    "allow_inf_nan": False,  # a content hash is taken of JSON, which has neither
+}
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))

@@ -17,7 +17,7 @@ from domain.run_spec import ModelSection
 from ports.catalog import Catalog
 from ports.model import ConversationEncoder, LoadedModel, MergeReport
 
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 NAME_PLACE = Place(field="model.name")
 
 

@@ -28,7 +28,8 @@ class MergeModel:
         bound, kl_bound = BOUNDS[report.dtype]
         if max_difference is not None:
             bound, kl_bound = max_difference, float("inf")
-        if report.max_difference > bound or report.mean_kl > kl_bound:
+        # written so that a difference which is not a number is no success
+        if not (report.max_difference <= bound and report.mean_kl <= kl_bound):
             raise fail(
                 "merge-differs",
                 difference=f"{report.max_difference:.3g}",

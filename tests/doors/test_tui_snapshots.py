@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from textual.pilot import Pilot
@@ -54,6 +55,9 @@ def stage() -> tuple[Container, Job]:
                 {"step": step, "loss": loss + 0.1, "perplexity": math.exp(loss + 0.1)},
             )
             store.append(job, EventKind.CHECKPOINT, {"step": step, "path": "there"})
+    for name, known in store.jobs.items():
+        # Spec hashes change with every new key of a spec; pictures need not.
+        store.jobs[name] = replace(known, spec_hash="5eed" * 16)
     container.surroundings().time += 61
     return container, job
 
