@@ -6,6 +6,7 @@
 """
 
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -132,15 +133,17 @@ class FileJobStore:
             return ended
 
     def events(self, job: Job, after_seq: int = 0) -> Iterator[JobEvent]:
-        """Whole lines of events.jsonl after a number; a line still being written is left out."""
+        """Whole lines of events.jsonl after a number; a line still being written is left out.
+
+        Line N holds event N, so earlier lines are passed over without being parsed.
+        """
         try:
             with (Path(job.folder) / "events.jsonl").open(encoding="utf-8") as lines:
-                for line in lines:
+                for line in itertools.islice(lines, after_seq, None):
                     if not line.endswith("\n"):
                         return
                     event = json.loads(line)
-                    if event["seq"] > after_seq:
-                        yield JobEvent(**{**event, "kind": EventKind(event["kind"])})
+                    yield JobEvent(**{**event, "kind": EventKind(event["kind"])})
         except FileNotFoundError:
             return
 

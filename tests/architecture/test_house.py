@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from adapters.catalog import CODE_KINDS, DATA_KINDS, FolderCatalog
+from adapters.spec_file import FORMATS
 from entrypoints.container import make_container
 from ports.spec_reader import SpecText
 
@@ -21,7 +22,7 @@ SOURCES = [
     if "generated" not in path.parts
 ]
 CATALOG = FolderCatalog()
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.suffix in FORMATS)
 
 
 def name_of(path: Path) -> str:

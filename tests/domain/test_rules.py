@@ -50,9 +50,147 @@ def memory(total: int) -> MemoryEstimate:
     )
 
 
-BROKEN_AND_KEPT: dict[str, list[tuple[RuleContext, RuleContext]]] = {
-    "rule-one-length": [
-        (of_spec(schedule=ScheduleSection(epochs=1, max_steps=5)),) * 1
-        + (of_spec(schedule=ScheduleSection(max_steps=5)),)
-    ],
-}
+CASES: list[tuple[str, RuleContext, RuleContext]] = [
+    (
+        "rule-one-length",
+        of_spec(schedule=ScheduleSection(epochs=1, max_steps=5)),
+        of_spec(schedule=ScheduleSection(max_steps=5)),
+    ),
+    (
+        "rule-one-warmup",
+        of_spec(schedule=ScheduleSection(warmup_ratio=0.0, warmup_steps=0)),
+        of_spec(schedule=ScheduleSection(warmup_steps=0)),
+    ),
+    (
+        "rule-one-holdout",
+        of_spec(data=data_section(eval=HELD_OUT, eval_fraction=0.1)),
+        of_spec(data=data_section(eval=HELD_OUT)),
+    ),
+    (
+        "rule-eval-needs-data",
+        of_spec(tracking=TrackingSection(eval_every_steps=5)),
+        of_spec(tracking=TrackingSection(eval_every_steps=5), data=data_section(eval_fraction=0.1)),
+    ),
+    (
+        "rule-full-precision-dtype",
+        precision("full", "bfloat16"),
+        precision("full", "float32"),
+    ),
+    ("rule-half-needs-16-bit", precision("half", "float32"), precision("half", "bfloat16")),
+    ("rule-half-needs-16-bit", precision("mixed", "float32"), precision("auto", "float32")),
+    (
+        "rule-dtype-unsupported",
+        precision("auto", "float16"),
+        context(spec=spec(precision=PrecisionSection(dtype="float16")), hardware=TURING),
+    ),
+    (
+        "rule-dtype-unsupported",
+        context(spec=spec(precision=PrecisionSection(dtype="bfloat16")), hardware=TURING),
+        precision("auto", "bfloat16"),
+    ),
+    (
+        "rule-quantized-needs-adapter",
+        precision("mixed", quantization=BITS, method=Choice("full", {})),
+        precision("mixed", quantization=BITS),
+    ),
+    (
+        "rule-quantized-full-precision",
+        of_spec(quantization=BITS),
+        precision("mixed", quantization=BITS),
+    ),
+    (
+        "rule-too-long-for-model",
+        of_spec(data=data_section(max_tokens=HANDLE.context_tokens + 1)),
+        of_spec(data=data_section(max_tokens=HANDLE.context_tokens)),
+    ),
+    (
+        "rule-no-chat-template",
+        context(model=replace(HANDLE, has_chat_template=False)),
+        context(),
+    ),
+    ("rule-too-few-rows", context(data=prepared(())), context()),
+    (
+        "rule-does-not-fit",
+        context(memory=memory(CPU.memory_bytes + 1)),
+        context(memory=memory(CPU.memory_bytes)),
+    ),
+]
+
+
+def broken(found: RuleContext) -> list[str]:
+    facts = found.trainer if found.spec.method.name == "lora" else WHOLE
+    return [problem.code for problem in broken_rules(replace(found, trainer=facts))]
+
+
+@pytest.mark.parametrize(("id", "breach", "kept"), CASES, ids=[case[0] for case in CASES])
+def test_a_rule_is_broken_here_and_kept_there(
+    id: str, breach: RuleContext, kept: RuleContext
+) -> None:
+    assert broken(breach) == [id]
+    assert broken(kept) == []
+
+
+def test_every_rule_of_the_table_has_a_case_and_texts() -> None:
+    assert {rule.id for rule in RULES} == {id for id, _, _ in CASES}
+    assert {rule.id for rule in RULES} <= TEXTS.keys()
+    assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+def test_every_rule_points_at_a_key_of_a_spec() -> None:
+    document = spec().as_json()
+    for rule in RULES:
+        section, _, key = rule.field.partition(".")
+        inner = document[section]
+        assert isinstance(inner, dict)
+        assert key in inner, rule.field
+
+
+def test_all_broken_rules_come_at_once_in_the_order_of_the_table() -> None:
+    wrong = context(
+        spec=spec(
+            schedule=ScheduleSection(epochs=1, max_steps=5, warmup_ratio=0.1, warmup_steps=1),
+            tracking=TrackingSection(eval_every_steps=5),
+            data=data_section(max_tokens=5000),
+        )
+    )
+    assert broken(wrong) == [
+        "rule-one-length",
+        "rule-one-warmup",
+        "rule-eval-needs-data",
+        "rule-too-long-for-model",
+    ]
+
+
+def test_what_is_not_known_yet_breaks_nothing() -> None:
+    bare = RuleContext(spec=spec(data=data_section(max_tokens=5000)), hardware=CPU)
+    assert broken_rules(bare) == []
+
+
+def test_a_broken_rule_stands_where_its_field_stands() -> None:
+    def place(field: str) -> Place:
+        return Place(file="run.yaml", line=7, field=field)
+
+    wrong = of_spec(schedule=ScheduleSection(epochs=1, max_steps=5))
+    assert str(broken_rules(wrong, place)[0].place) == "run.yaml:7 schedule.max_steps"
+    assert broken_rules(wrong)[0].place == Place(field="schedule.max_steps")
+
+
+def test_a_run_that_does_not_fit_is_told_what_would_help() -> None:
+    found = broken_rules(context(memory=memory(20 * GIB)))[0]
+    assert found.facts == {
+        "needed": "20.00 GiB",
+        "device": "fake CPU",
+        "available": "8.00 GiB",
+        "remedies": "batching.per_device=1 batching.accumulate=4; "
+        "model.gradient_checkpointing=true; data.max_tokens=10",
+    }
+    assert found.exit_code == 5
+
+
+def test_remedies_leave_out_what_the_spec_does_already() -> None:
+    frugal = spec(
+        batching=BatchingSection(per_device=1),
+        model=ModelSection(name="fake", gradient_checkpointing=True),
+        quantization=BITS,
+    )
+    assert remedies_for(frugal, 64) == "data.max_tokens=32"

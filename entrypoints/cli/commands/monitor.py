@@ -22,13 +22,13 @@ def monitor(
     """Watch runs in a terminal UI; closing it leaves them alone."""
     from entrypoints.cli.errors import wanted_language
     from entrypoints.container import make_container
-    from entrypoints.tui.app import run_monitor, snapshot_text
-
     container = make_container(runs)
     chosen = container.translator().choose(language or wanted_language())
-    if run is not None:
-        run = container.find_run()(run).id
     if once or not sys.stdout.isatty():
+        from entrypoints.tui.once import snapshot_text
+
         print(snapshot_text(container, chosen))
         return
+    from entrypoints.tui.app import run_monitor
+
     run_monitor(container, language=chosen, run=run)
