@@ -102,12 +102,13 @@ def _json(text: str, source: str) -> tuple[Any, Places]:
     except json.JSONDecodeError as error:
         place = Place(file=source, line=error.lineno)
         raise fail("spec-syntax", place, format="JSON", reason=error.msg) from None
-    _, places = _yaml(JSON_ONLY.sub(" ", text), source)
+    escaped = JSON_ONLY.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\t", " "))
+    _, places = _yaml(escaped, source)
     return value, places
 
 
-JSON_ONLY = re.compile("[\t\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-"""Characters that JSON allows where YAML does not, or takes for the end of a line."""
+JSON_ONLY = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters of JSON strings that YAML refuses or takes for the end of a line."""
 
 TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 

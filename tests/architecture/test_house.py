@@ -102,8 +102,22 @@ def test_the_constraints_pin_every_direct_dependency() -> None:
         assert name in pinned | apart, requirement
 
 
-def test_the_locales_are_json_of_one_level_of_sections() -> None:
+def test_the_three_languages_are_there() -> None:
     folder = ROOT / "adapters" / "data" / "locales"
     assert {path.stem for path in folder.glob("*.json")} >= {"en", "ru", "zh"}
     for path in folder.glob("*.json"):
         assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
+
+
+def test_the_readme_lists_every_http_field_as_the_code_treats_it() -> None:
+    from entrypoints.http_api.schema.field_table import field_table
+
+    assert field_table() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_names_the_two_commands_the_makefile_has() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in ("demo", "test"):
+        assert f"make {target}" in readme
+        assert f"\n{target}: " in makefile

@@ -73,7 +73,7 @@ def test_every_text_is_raised_somewhere() -> None:
 @pytest.mark.parametrize("code", TEXTS)
 def test_a_code_has_a_message_a_hint_and_a_documented_exit_code(code: str) -> None:
     facts = {name: f"<{name}>" for name in placeholders(code)}
-    made = problem(code, **facts)
+    made = Problem(code=code, facts=facts)
     assert made.message.endswith(".")
     assert made.hint.strip()
     assert all(fact in made.message + made.hint for fact in facts.values())

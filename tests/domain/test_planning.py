@@ -1,6 +1,7 @@
 """Planning: every value with its origin and reason, every derived figure with its reason."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from domain.dataset import DataSource
 from domain.errors import problem
 from domain.planning import estimate, leaves, make_plan, origin_of
+from domain.precision import PrecisionSection
 from domain.run_plan import Decision, Origin, RunPlan
-from domain.run_spec import BatchingSection, Choice, ScheduleSection
+from domain.run_spec import BatchingSection, Choice, ModelSection, ScheduleSection
 from tests.domain.builders import FACTS, data_section, plan, prepared, row, spec
 from tests.fakes.models import CPU, HANDLE
 
@@ -143,7 +145,7 @@ def test_warm_up_steps_that_were_set_are_not_derived() -> None:
     ],
 )
 def test_the_precision_is_told_in_words(mode: str, line: str) -> None:
-    made = plan(spec(precision=spec().precision.__class__(mode=mode)))  # type: ignore[arg-type]
+    made = plan(spec(precision=PrecisionSection(mode=mode)))  # type: ignore[arg-type]
     assert told(made, "precision")[0] == line
 
 
@@ -155,7 +157,7 @@ def test_device_memory_and_what_learns_are_told() -> None:
 
 
 def test_the_estimate_follows_the_spec() -> None:
-    eager = spec(model=spec().model.__class__(name="fake", attention="eager"))
+    eager = spec(model=ModelSection(name="fake", attention="eager"))
     longer = [estimate(each, CPU, HANDLE, FACTS, None, 100).total for each in (spec(), eager)]
     assert longer[0] < longer[1]
     packed = spec(quantization=Choice("bitsandbytes", {}))
@@ -184,8 +186,6 @@ def test_a_plan_is_plain_json_with_the_specs_hash() -> None:
 
 
 def test_warnings_are_written_as_problems() -> None:
-    from dataclasses import replace
-
     warned = replace(plan(), warnings=[problem("rule-one-length")])
     warnings: Any = warned.as_json()["warnings"]
     assert warnings[0]["code"] == "rule-one-length"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from domain.conversation import Conversation
+from domain.dataset import DatasetKind
 from domain.model_handle import ResolvedModel
 from domain.sampling import GenerationRequest, Sampling, TextDelta
 from domain.stage import TrainingStage
@@ -36,8 +37,6 @@ def test_an_adapter_can_be_switched_off_by_asking_for_the_base() -> None:
 
 
 def test_a_stage_says_what_it_may_follow() -> None:
-    from domain.dataset import DatasetKind
-
     def stage(name: str, *follows: str) -> TrainingStage:
         return TrainingStage(
             name=name,

@@ -1,7 +1,7 @@
 """The HTTP door on a free port, in a thread, over an engine a test chooses."""
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event, Thread
@@ -46,7 +46,7 @@ class ScriptedEngine:
     def models(self) -> Sequence[ServedModel]:
         return RUN.served()
 
-    def generate(self, request: GenerationRequest) -> Iterator[TextDelta]:
+    def generate(self, request: GenerationRequest) -> Generator[TextDelta]:
         self.requests.append(request)
         try:
             for step in self.script or endless():

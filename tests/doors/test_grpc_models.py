@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,7 @@ class EndlessEngine:
     def models(self) -> Sequence[ServedModel]:
         return [ServedModel(name="endless", base="endless", adapter=None, created_at=0.0)]
 
-    def generate(self, request: GenerationRequest) -> Iterator[TextDelta]:
+    def generate(self, request: GenerationRequest) -> Generator[TextDelta]:
         self.asked.append(request)
         try:
             while True:

@@ -5,7 +5,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from threading import Lock, Thread
 
 import httpx
@@ -139,7 +139,7 @@ class OneByOne(ScriptedEngine):
 
     lock = Lock()
 
-    def generate(self, request: GenerationRequest) -> Iterator[TextDelta]:
+    def generate(self, request: GenerationRequest) -> Generator[TextDelta]:
         with self.lock:
             yield from super().generate(request)
 
