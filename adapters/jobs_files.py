@@ -103,9 +103,7 @@ class FileJobStore:
         return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)
 
     def save(self, job: Job) -> None:
-        """Replace job.json; a job that is queued again has no worker until one is assigned."""
-        if job.status is JobStatus.QUEUED:
-            (Path(job.folder) / "worker.json").unlink(missing_ok=True)
+        """Replace job.json."""
         self.write_text(job, "job.json", json.dumps(job.as_json()))
 
     def assign(self, job: Job, worker: WorkerId) -> Job:
@@ -114,6 +112,14 @@ class FileJobStore:
             job, "worker.json", json.dumps({"pid": worker.pid, "at": worker.started_at})
         )
         return replace(job, worker=worker)
+
+    def requeue(self, job: Job, queued_at: float) -> Job:
+        """Take the old worker off the record, then the old end."""
+        with self._lock(Path(job.folder) / ".lock"):
+            (Path(job.folder) / "worker.json").unlink(missing_ok=True)
+            queued = _queued(job, queued_at)
+            self.save(queued)
+            return queued
 
     def append(self, job: Job, kind: EventKind, data: Mapping[str, Json]) -> JobEvent:
         """Number the event after the last whole line, write it, and wait for the disk."""
@@ -186,6 +192,12 @@ class FileJobStore:
         with path.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _queued(job: Job, queued_at: float) -> Job:
+    return job.moved(
+        JobStatus.QUEUED, queued_at=queued_at, worker=None, ended_at=None, problem=None
+    )
 
 
 def _read(folder: Path) -> Job:

@@ -57,7 +57,7 @@ def _json_lines(file: Path, path: str) -> Iterator[LocatedRow]:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 try:
-                    value = json.loads(line)
+                    value = json.loads(line.rstrip())
                 except json.JSONDecodeError as error:
                     raise _broken(path, number, f"{error.msg} at column {error.colno}") from None
                 yield _row(value, path, number)

@@ -93,6 +93,15 @@ TEXTS: Mapping[str, ErrorText] = {
         "The cheapest remedies: {remedies}.",
         5,
     ),
+    "rule-tight-memory": ErrorText(
+        "The run needs about {needed} of memory, and {free} is free on {device} now.",
+        "Close other programs, or lower batching.per_device.",
+        5,
+    ),
+    "rule-lost-updates": ErrorText(
+        "A learning rate of {rate} mostly vanishes in {dtype} weights.",
+        "Use precision.mode=mixed, which keeps trained weights in float32.",
+    ),
     "rule-too-few-rows": ErrorText(
         "{rows} training rows are left, too few for one batch step.",
         "Add rows, or raise data.max_tokens: {dropped} rows were dropped as too long.",

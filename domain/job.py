@@ -61,6 +61,8 @@ class Job:
     """When a worker first took it."""
     ended_at: float | None = None
     """When it last ended."""
+    queued_at: float = 0.0
+    """When it last began to wait for a worker, in seconds since the epoch."""
     total_steps: int = 0
     """Optimizer steps planned."""
     problem: dict[str, Any] | None = None

@@ -1,8 +1,9 @@
 """Planning: spec, model, data and hardware become a plan, or every broken rule at once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from domain.budget import MemoryEstimate, estimate_memory, shown_bytes
+from domain.errors import Problem
 from domain.fingerprint import Json
 from domain.hardware import DeviceKind, Hardware
 from domain.model_handle import ModelHandle
@@ -45,6 +46,7 @@ def make_plan(
     trainer: TrainerFacts,
     data: PreparedData,
     memory: MemoryEstimate,
+    warnings: Sequence[Problem] = (),
 ) -> RunPlan:
     """The plan of a spec that breaks no rule. `origins` names who set each dotted key."""
     precision = choose_precision(spec.precision, hardware)
@@ -93,6 +95,7 @@ def make_plan(
             "fingerprint": data.fingerprint,
             "template_fingerprint": data.template_fingerprint,
         },
+        warnings=warnings,
     )
 
 

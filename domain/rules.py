@@ -36,6 +36,9 @@ class RuleContext:
 
 Facts = Mapping[str, object]
 
+LOSING_RATE = 1e-4
+"""Learning rates below this change 16-bit weights by less than their rounding."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -47,6 +50,8 @@ class Rule:
     """Dotted path it points at."""
     breach: Callable[[RuleContext], Facts | None]
     """Facts of a breach, or None."""
+    warns: bool = False
+    """Whether a breach deserves a look but stops nothing."""
 
 
 def _both(first: object, second: object) -> Facts | None:
@@ -124,6 +129,27 @@ def _does_not_fit(c: RuleContext) -> Facts | None:
     }
 
 
+def _tight(c: RuleContext) -> Facts | None:
+    """Fits the device, but not what is free on it now."""
+    if c.memory is None or not c.hardware.free_bytes < c.memory.total <= c.hardware.memory_bytes:
+        return None
+    return {
+        "needed": shown_bytes(c.memory.total),
+        "free": shown_bytes(c.hardware.free_bytes),
+        "device": c.hardware.name,
+    }
+
+
+def _lost_updates(c: RuleContext) -> Facts | None:
+    """Small updates vanish in bfloat16's 8 bits: seen at 1e-5, where float32 learned."""
+    rate = c.spec.optimizer.options.get("learning_rate")
+    trains_all = c.trainer is not None and not c.trainer.adapter_based
+    small = isinstance(rate, float) and rate < LOSING_RATE
+    if not (c.precision.mode == "half" and trains_all and small):
+        return None
+    return {"rate": f"{rate:g}", "dtype": c.precision.trainable}
+
+
 def remedies_for(spec: RunSpec, longest_tokens: int) -> str:
     """The cheapest ways for this spec to need less memory, given its longest row."""
     return remedies(
@@ -158,14 +184,22 @@ RULES: Sequence[Rule] = (
     Rule(id="rule-no-chat-template", field="model.name", breach=_no_chat_template),
     Rule(id="rule-too-few-rows", field="data.train", breach=_too_few_rows),
     Rule(id="rule-does-not-fit", field="batching.per_device", breach=_does_not_fit),
+    Rule(id="rule-tight-memory", field="batching.per_device", breach=_tight, warns=True),
+    Rule(id="rule-lost-updates", field="precision.mode", breach=_lost_updates, warns=True),
 )
 
 
 def broken_rules(
-    context: RuleContext, place: Callable[[str], Place] = lambda field: Place(field=field)
+    context: RuleContext,
+    place: Callable[[str], Place] = lambda field: Place(field=field),
+    *,
+    warnings: bool = False,
 ) -> list[Problem]:
-    """Every rule that is broken, in the table's order; `place` finds a field's file and line."""
-    breaches = ((rule, rule.breach(context)) for rule in RULES)
+    """Every rule that is broken, in the table's order; `place` finds a field's file and line.
+
+    With `warnings`, the rules that only warn, instead of those that refuse.
+    """
+    breaches = ((rule, rule.breach(context)) for rule in RULES if rule.warns is warnings)
     return [
         problem(rule.id, place(rule.field), **facts)
         for rule, facts in breaches

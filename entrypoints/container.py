@@ -60,9 +60,9 @@ class Container(containers.DeclarativeContainer):
     start_run = providers.Factory(
         late(f"{SERVICES}.start_run:StartRun"), plan_run, jobs, launcher, surroundings
     )
-    find_run = providers.Factory(late(f"{SERVICES}.find_run:FindRun"), jobs, launcher)
+    find_run = providers.Factory(late(f"{SERVICES}.find_run:FindRun"), jobs, launcher, surroundings)
     resume_run = providers.Factory(
-        late(f"{SERVICES}.resume_run:ResumeRun"), find_run, jobs, launcher
+        late(f"{SERVICES}.resume_run:ResumeRun"), find_run, jobs, launcher, surroundings
     )
     stop_run = providers.Factory(late(f"{SERVICES}.stop_run:StopRun"), find_run, launcher)
     watch_run = providers.Factory(

@@ -32,6 +32,9 @@ class JobStore(Protocol):
     def assign(self, job: Job, worker: WorkerId) -> Job:
         """Record the process that is at a job."""
 
+    def requeue(self, job: Job, queued_at: float) -> Job:
+        """Record that an ended run waits for a worker again; it has none until `assign`."""
+
     def append(self, job: Job, kind: EventKind, data: Mapping[str, Json]) -> JobEvent:
         """Record the next event; it is on disk when the call returns."""
 

@@ -1,7 +1,7 @@
 """Answers through transformers' generate(), one request at a time, adapters switched per request.
 
 Generations wait for each other on one lock, which also makes seeds exact: the global random state
-is set and used by one generation only. The lock is held by the generating thread, never by a reader.
+is set and used by one generation only. The generating thread holds the lock, a reader never does.
 """
 
 import queue

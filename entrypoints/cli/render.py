@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from domain.budget import shown_bytes
 from domain.run_plan import Decision, Origin, RunPlan
+from entrypoints.cli.errors import translated
 
 
 def table(rows: Sequence[Sequence[str]], headings: Sequence[str]) -> str:
@@ -40,6 +41,9 @@ def show_plan(plan: RunPlan, hidden: Collection[Origin]) -> None:
         assert isinstance(lines, list)
         for line in lines:
             print(f"{title}: {line}", file=sys.stderr)
+    for warning in plan.warnings:
+        message, hint = translated(warning)
+        print(f"warning: {message} [{warning.code}]\nhint: {hint}", file=sys.stderr)
     if hidden:
         count = sum(found.origin in hidden for found in plan.decisions)
         print(f"\n{count} values are at their default; --all shows them.", file=sys.stderr)

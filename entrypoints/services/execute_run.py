@@ -55,6 +55,8 @@ class ExecuteRun:
 
         emit(EventKind.PHASE, {"phase": "planning"})
         planned = self._replan(job, resume)
+        for warning in planned.plan.warnings:
+            emit(EventKind.WARNING, warning.as_json())
         self._write_json(job, "manifest.json", self._manifest(job, planned))
         spec, plan = planned.document.spec, planned.plan
         emit(EventKind.PHASE, {"phase": "loading"})

@@ -8,6 +8,10 @@ from domain.events import EventKind
 from domain.job import Job, JobStatus
 from ports.jobs import JobStore
 from ports.launcher import WorkerLauncher
+from ports.surroundings import Surroundings
+
+START_GRACE_S = 60.0
+"""A run without a worker for longer was left by a starter that died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,7 @@ class FindRun:
 
     jobs: JobStore
     launcher: WorkerLauncher
+    surroundings: Surroundings
 
     def __call__(self, name: str) -> Job:
         """A run by id, unique beginning, path, or `last`. Raises HextuneError for none."""
@@ -33,7 +38,13 @@ class FindRun:
         return job
 
     def _true_state(self, job: Job) -> Job:
-        if job.status.ended or job.worker is None or self.launcher.alive(job.worker):
+        if job.status.ended or self._in_hand(job):
             return job
         lost = problem("run-lost", name=job.id)
         return self.jobs.end(job, EventKind.FAILED, lost.as_json())
+
+    def _in_hand(self, job: Job) -> bool:
+        """Whether a worker is at the run, or may yet be given to it."""
+        if job.worker is None:
+            return self.surroundings.now() - job.queued_at < START_GRACE_S
+        return self.launcher.alive(job.worker)

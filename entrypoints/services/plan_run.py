@@ -67,6 +67,7 @@ class PlanRun:
             trainer=facts,
             data=data,
             memory=memory,
+            warnings=broken_rules(context, document.place, warnings=True),
         )
         return Planned(document=document, plan=plan, data=data)
 

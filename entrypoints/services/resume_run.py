@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from domain.errors import fail
-from domain.job import Job, JobStatus
+from domain.job import Job
 from entrypoints.services.find_run import FindRun
 from ports.jobs import JobStore
 from ports.launcher import WorkerLauncher
+from ports.surroundings import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class ResumeRun:
     find: FindRun
     jobs: JobStore
     launcher: WorkerLauncher
+    surroundings: Surroundings
 
     def __call__(self, name: str) -> Job:
         """The job, queued again. Raises HextuneError where it is running or has succeeded."""
@@ -23,6 +25,5 @@ class ResumeRun:
         if not job.status.resumable:
             raise fail("run-not-resumable", name=job.id, status=job.status.value)
         self.jobs.check_writable(0)
-        queued = job.moved(JobStatus.QUEUED, worker=None, ended_at=None, problem=None)
-        self.jobs.save(queued)
+        queued = self.jobs.requeue(job, self.surroundings.now())
         return self.jobs.assign(queued, self.launcher.start(queued, resume=True))

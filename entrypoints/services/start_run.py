@@ -39,12 +39,13 @@ class StartRun:
         """
         planned = self.plan(text)
         self.jobs.check_writable(disk_bytes(planned.document.spec, planned.plan))
-        job = self._record(planned, request_id)
-        if job.worker is not None:
+        job, is_new = self._record(planned, request_id)
+        if not is_new:
             return job
         return self.jobs.assign(job, self.launcher.start(job, resume=False))
 
-    def _record(self, planned: Planned, request_id: str | None) -> Job:
+    def _record(self, planned: Planned, request_id: str | None) -> tuple[Job, bool]:
+        """(the job on record, whether this call put it there)."""
         spec = planned.document.spec
         now = self.surroundings.now()
         job = Job(
@@ -54,6 +55,7 @@ class StartRun:
             working_folder=self.surroundings.folder(),
             spec_hash=spec.hash,
             created_at=now,
+            queued_at=now,
             request_id=request_id,
             total_steps=planned.plan.steps.total_steps,
         )
@@ -66,7 +68,7 @@ class StartRun:
                 EventKind.CREATED,
                 {"spec_hash": spec.hash, "total_steps": job.total_steps},
             )
-        return recorded
+        return recorded, recorded.id == job.id
 
 
 def run_id(name: str, now: float, token: str) -> str:

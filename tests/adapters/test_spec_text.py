@@ -13,7 +13,7 @@ from adapters.spec_text import parse, parse_value
 from domain.errors import HextuneError, Problem
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-KEY = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+KEY = st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), max_size=6)
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -234,9 +234,9 @@ def test_an_empty_yaml_document_has_no_value(text: str) -> None:
         ("yaml", "a:\n\tb: 1\n", 2, "found character '\\t' that cannot start any token"),
         ("yaml", "a: \x01\n", None, "unacceptable character #x0001"),
         ("yaml", "a: &x [*x]\n", None, "it is nested too deeply, or within itself"),
-        ("yaml", "[" * 5000, None, "it is nested too deeply"),
+        ("yaml", "[" * 1500, None, "it is nested too deeply"),
         ("json", "[" * 50000, None, "it is nested too deeply"),
-        ("toml", "a = " + "[" * 5000, None, "it is nested too deeply"),
+        ("toml", "a = " + "[" * 1500, None, "it is nested too deeply"),
         ("json", '{"a": 1,\n "b": }', 2, "Expecting value"),
         ("json", '{"a": 1', 1, "Expecting ',' delimiter"),
         ("json", "", 1, "Expecting value"),

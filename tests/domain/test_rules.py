@@ -26,6 +26,7 @@ from tests.fakes.models import CPU, HANDLE
 TURING = replace(CPU, kind=DeviceKind.CUDA, name="T4", compute_capability=(7, 5))
 BITS = Choice("bitsandbytes", {"bits": 4})
 WHOLE = TrainerFacts(adapter_based=False, trainable=HANDLE.parameters)
+SLOW = {"learning_rate": 1e-5}
 HELD_OUT = (DataSource(path="eval.jsonl"),)
 
 
@@ -112,14 +113,26 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
     (
         "rule-does-not-fit",
         context(memory=memory(CPU.memory_bytes + 1)),
-        context(memory=memory(CPU.memory_bytes)),
+        context(memory=memory(CPU.free_bytes)),
+    ),
+    (
+        "rule-tight-memory",
+        context(memory=memory(CPU.free_bytes + 1)),
+        context(memory=memory(CPU.free_bytes)),
+    ),
+    (
+        "rule-lost-updates",
+        precision("half", method=Choice("full", {}), optimizer=Choice("adamw", SLOW)),
+        precision("mixed", method=Choice("full", {}), optimizer=Choice("adamw", SLOW)),
     ),
 ]
 
 
 def broken(found: RuleContext) -> list[str]:
     facts = found.trainer if found.spec.method.name == "lora" else WHOLE
-    return [problem.code for problem in broken_rules(replace(found, trainer=facts))]
+    judged = replace(found, trainer=facts)
+    problems = [*broken_rules(judged), *broken_rules(judged, warnings=True)]
+    return [problem.code for problem in problems]
 
 
 @pytest.mark.parametrize(("id", "breach", "kept"), CASES, ids=[case[0] for case in CASES])

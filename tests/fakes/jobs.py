@@ -62,6 +62,12 @@ class FakeJobStore:
         self.jobs[job.id] = replace(self.jobs[job.id], worker=worker)
         return self.jobs[job.id]
 
+    def requeue(self, job: Job, queued_at: float) -> Job:
+        self.jobs[job.id] = job.moved(
+            JobStatus.QUEUED, queued_at=queued_at, worker=None, ended_at=None, problem=None
+        )
+        return self.jobs[job.id]
+
     def append(self, job: Job, kind: EventKind, data: Mapping[str, Json]) -> JobEvent:
         events = self.log[job.id]
         event = JobEvent(seq=len(events) + 1, at=float(next(self._clock)), kind=kind, data=data)

@@ -22,6 +22,7 @@ def monitor(
     """Watch runs in a terminal UI; closing it leaves them alone."""
     from entrypoints.cli.errors import wanted_language
     from entrypoints.container import make_container
+
     container = make_container(runs)
     chosen = container.translator().choose(language or wanted_language())
     if once or not sys.stdout.isatty():
