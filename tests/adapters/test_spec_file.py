@@ -36,7 +36,7 @@ def test_a_spec_with_all_its_defaults_written_out_is_the_same_spec(format: str) 
     assert again.origins["schedule.max_grad_norm"] is Origin.FILE
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     st.fixed_dictionaries(
         {},

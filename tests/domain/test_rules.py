@@ -174,6 +174,13 @@ def test_all_broken_rules_come_at_once_in_the_order_of_the_table() -> None:
     ]
 
 
+def test_a_rule_that_only_warns_refuses_nothing() -> None:
+    tight = context(memory=memory(CPU.memory_bytes))
+    assert broken_rules(tight) == []
+    assert [found.code for found in broken_rules(tight, warnings=True)] == ["rule-tight-memory"]
+    assert broken_rules(context(memory=memory(20 * GIB)), warnings=True) == []
+
+
 def test_what_is_not_known_yet_breaks_nothing() -> None:
     bare = RuleContext(spec=spec(data=data_section(max_tokens=5000)), hardware=CPU)
     assert broken_rules(bare) == []

@@ -2,16 +2,24 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from dependency_injector import providers
 
 from domain.errors import HextuneError, Place, problem
 from domain.events import EventKind
 from domain.job import Job, JobStatus
 from ports.trainer import Emit, TrainOutcome, TrainRequest
 from tests.fakes.container import SPEC
-from tests.fakes.models import FakeEncoder, FakeModelBackend, FakeRowReader
+from tests.fakes.models import (
+    CPU,
+    FakeEncoder,
+    FakeHardwareProbe,
+    FakeModelBackend,
+    FakeRowReader,
+)
 from tests.fakes.training import FakeTrainer
 from tests.services.world import World
 
@@ -101,6 +109,16 @@ def test_a_run_that_is_asked_to_stop_ends_stopped_with_its_step() -> None:
     assert world.container.reports().written == []
 
 
+def test_warnings_of_the_plan_are_told_before_the_training() -> None:
+    world = World()
+    world.put(hardware=FakeHardwareProbe(replace(CPU, free_bytes=1024**2)))
+    job = world.queued()
+    execute(world, job)
+    assert world.kinds(job)[:3] == ["created", "phase", "warning"]
+    warning = list(world.jobs.events(job))[2]
+    assert warning.data["code"] == "rule-tight-memory"
+
+
 def test_a_stopped_run_goes_on_and_keeps_when_it_first_started() -> None:
     world = World()
     job = world.queued()
@@ -179,8 +197,6 @@ def test_a_disk_that_filled_up_stops_a_new_run_before_it_trains(resume: bool, st
 
 
 def test_quantized_weights_are_packed_as_the_spec_says() -> None:
-    from dependency_injector import providers
-
     class Packing:
         def check(self, options: Any) -> None: ...
 

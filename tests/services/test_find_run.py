@@ -8,6 +8,7 @@ import pytest
 from adapters.jobs_files import FileJobStore
 from domain.events import EventKind
 from domain.job import Job, JobStatus
+from entrypoints.services.find_run import START_GRACE_S
 from tests.fakes.processes import FakeLauncher
 from tests.services.world import World, codes, problems
 
@@ -60,6 +61,19 @@ def test_a_run_that_nobody_gave_a_worker_is_lost_after_a_minute() -> None:
     resumed = world.container.resume_run()(running.id)
     assert resumed.worker is not None
     assert world.container.find_run()(running.id).status is JobStatus.QUEUED
+
+
+def test_a_run_no_worker_was_given_to_for_long_is_lost() -> None:
+    world = World(working=False)
+    job = world.queued()
+    world.jobs.jobs[job.id] = job.moved(JobStatus.QUEUED, worker=None)
+    find = world.container.find_run()
+    world.surroundings.time += START_GRACE_S - 1
+    assert find(job.id).status is JobStatus.QUEUED
+    world.surroundings.time += 1
+    assert (find(job.id).problem or {})["code"] == "run-lost"
+    resumed = world.container.resume_run()(job.id)
+    assert find(job.id).status is resumed.status is JobStatus.QUEUED
 
 
 def test_a_run_that_is_not_there_is_told() -> None:

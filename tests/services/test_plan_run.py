@@ -120,6 +120,16 @@ def test_a_run_that_does_not_fit_the_machine_is_refused() -> None:
     assert [(item.code, item.exit_code) for item in found] == [("rule-does-not-fit", 5)]
 
 
+def test_what_deserves_a_look_is_in_the_plan_and_refuses_nothing() -> None:
+    world = World()
+    assert plan(world).plan.warnings == []
+    world.put(hardware=FakeHardwareProbe(replace(CPU, free_bytes=1024**2)))
+    warnings = plan(world).plan.warnings
+    assert [(item.code, item.place.file) for item in warnings] == [
+        ("rule-tight-memory", "run.yaml")
+    ]
+
+
 def test_rows_that_are_all_too_long_leave_nothing_to_train_on() -> None:
     found = problems(plan, World(), SPEC, "data.max_tokens=8")
     assert [item.code for item in found] == ["rule-too-few-rows"]
