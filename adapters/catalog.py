@@ -1,7 +1,7 @@
 """The catalogue: folders are kinds, file names are names, plug-ins add entry points.
 
 Parts that are code stand in `adapters/<kind>/<name>.py`; parts that are data stand in
-`adapters/data/<kind>/<name>.json` or `.yaml`. Third parties add code under the entry-point group
+`adapters/data/<kind>/<name>.json`, `.yaml` or `.jinja`. Third parties add code under the entry-point group
 `hextune.<kind>`.
 """
 
@@ -22,7 +22,8 @@ from domain.errors import fail
 CODE = Path(__file__).parent
 DATA = CODE / "data"
 CODE_KINDS = ("engines", "methods", "optimizers", "quantizers", "stages")
-DATA_KINDS = ("datasets", "models", "recipes")
+DATA_KINDS = ("datasets", "families", "models", "recipes", "templates")
+DATA_SUFFIXES = (".jinja", ".json", ".yaml")
 
 
 class FolderCatalog:
@@ -35,9 +36,7 @@ class FolderCatalog:
     def names(self, kind: str) -> Sequence[str]:
         """File names of a kind's folder, and names of plug-ins; nothing is imported."""
         if kind in DATA_KINDS:
-            return sorted(
-                {p.stem for p in (DATA / kind).iterdir() if p.suffix in (".json", ".yaml")}
-            )
+            return sorted({p.stem for p in (DATA / kind).iterdir() if p.suffix in DATA_SUFFIXES})
         own = {path.stem for path in (CODE / kind).glob("*.py") if path.stem != "__init__"}
         return sorted(own | {point.name for point in entry_points(group=f"hextune.{kind}")})
 
@@ -60,12 +59,16 @@ class FolderCatalog:
         return next(p for p in entry_points(group=f"hextune.{kind}") if p.name == name).load()
 
     def description(self, kind: str, name: str) -> Mapping[str, Any]:
-        """The content of a part that is data; a recipe's is its text and its summary."""
+        """The content of a part that is data; a recipe's or template's is its text and summary."""
         self._check(kind, name)
         path = DATA / kind / f"{name}.json"
         if path.exists():
             loaded: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return loaded
+        template = path.with_suffix(".jinja")
+        if template.exists():
+            text = template.read_text(encoding="utf-8")
+            return {"text": text, "summary": text.partition("\n")[0].removeprefix("{#- ")}
         text = path.with_suffix(".yaml").read_text(encoding="utf-8")
         yaml.safe_load(text)
         return {"text": text, "summary": text.partition("\n")[0].removeprefix("# ")}

@@ -10,8 +10,9 @@ UNFINISHED = "\ufffd"
 class Detokenizer:
     """Decodes a growing answer; each token costs a short decode, not the whole answer's."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, *, skip_special_tokens: bool = True) -> None:
         self._tokenizer = tokenizer
+        self._skip = skip_special_tokens
         self._ids: list[int] = []
         self._start = 0
         """First token of the window that is decoded again for context."""
@@ -34,7 +35,7 @@ class Detokenizer:
         return self._decode(self._ids[self._start :])[len(before) :]
 
     def _decode(self, ids: list[int]) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=self._skip)
         return text
 
 

@@ -32,6 +32,19 @@ class HtmlReportWriter:
         page = render_page(job, events, documents, curve.getvalue())
         (folder / "report.html").write_text(page, encoding="utf-8")
 
+    def histogram(self, path: str, lengths: Sequence[int], limit: int) -> None:
+        """Row lengths as bars, the limit as a line."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8, 3.5), layout="constrained")
+        axes = figure.subplots()
+        axes.hist(lengths, bins=40, color=ACCENT)
+        axes.axvline(limit, color=INK, linestyle="--", label=f"limit {limit}")
+        axes.set_xlabel("tokens in a row")
+        axes.set_ylabel("rows")
+        axes.legend(frameon=False)
+        figure.savefig(path, dpi=150, format="png")
+
 
 def loss_figure(events: Sequence[JobEvent]) -> Any:
     """Loss and held-out loss over steps, with the learning rate under them."""

@@ -15,6 +15,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from adapters.catalog import suggestion
+from adapters.dataset_descriptions import DESCRIPTION, include_descriptions
 from adapters.spec_document import DEFAULT_NAMES, document_adapter, to_spec
 from adapters.spec_text import parse, parse_value
 from domain.errors import HextuneError, Place, Problem, fail, problem
@@ -61,6 +62,7 @@ class FileSpecReader:
         origins = {key: Origin.FILE for key, _ in leaves(value)}
         places = {key: Place(file=text.source, line=line) for key, line in lines.items()}
         problems = list(_apply(text.overrides, value, origins, places))
+        problems += include_descriptions(value, places)
         draft = _Draft(value, places, text.source)
         names = {key: [self._name(key, draft, problems)] for key in CHOICES}
         document = draft.validated(document_adapter(self._catalog, names), problems)
@@ -71,6 +73,10 @@ class FileSpecReader:
     def json_schema(self) -> Mapping[str, object]:
         """JSON Schema of a spec file, with every part there is."""
         schema = self._whole.json_schema()
+        schema["$defs"]["DataSource"]["properties"][DESCRIPTION] = {
+            "type": "string",
+            "description": "A YAML or JSON file that holds these keys, shared between specs.",
+        }
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
     @cached_property

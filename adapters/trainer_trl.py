@@ -34,6 +34,7 @@ class TrlTrainerBackend:
         return TrainerFacts(
             adapter_based=method.ADAPTER_BASED,
             trainable=method.trainable(spec.method.options, model),
+            eats=self._catalog.part("stages", spec.stage.name).STAGE.eats,
         )
 
     def train(self, request: TrainRequest, emit: Emit) -> TrainOutcome:

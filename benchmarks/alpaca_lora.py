@@ -31,10 +31,10 @@ def main() -> None:
             "train": [{"path": asked.data, "format": "alpaca"}],
             "max_samples": asked.rows,
             "eval_fraction": 0.1,
-            "max_tokens": 256,
+            "max_tokens": 512,
         },
         "method": {"name": "lora", "rank": 8},
-        "optimizer": {"learning_rate": 2e-4},
+        "optimizer": {"learning_rate": 5e-4},
         "schedule": {"epochs": 1},
         "batching": {"per_device": 4},
     }

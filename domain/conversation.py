@@ -1,7 +1,15 @@
-"""A conversation: the standard structure every chat dataset is aligned to."""
+"""Messages and conversations: what every chat dataset is aligned to.
 
+The names follow OpenAI's chat format, which chat templates take: roles, tool calls with arguments
+as objects, and tool results in turns of role `tool`.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from domain.fingerprint import Json
 
 
 class Role(StrEnum):
@@ -10,6 +18,21 @@ class Role(StrEnum):
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function the model wants called."""
+
+    name: str
+    """The function."""
+    arguments: Mapping[str, Json]
+    """Its arguments as an object, never as JSON text."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The call as chat templates take it."""
+        return {"type": "function", "function": {"name": self.name, "arguments": self.arguments}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +41,36 @@ class Message:
 
     role: Role
     content: str
+    """What is said; the result in a tool's turn."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Functions an assistant's turn calls."""
+    reasoning: str | None = None
+    """What an assistant's turn thinks before it speaks."""
+    trained: bool | None = None
+    """Whether the row itself asks for this turn to be trained or not."""
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, Any]:
         """The turn as chat templates and OpenAI's API write it."""
-        return {"role": self.role.value, "content": self.content}
+        turn: dict[str, Any] = {"role": self.role.value, "content": self.content}
+        if self.tool_calls:
+            turn["tool_calls"] = [call.as_json() for call in self.tool_calls]
+        if self.reasoning is not None:
+            turn["reasoning_content"] = self.reasoning
+        return turn
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Turns in order: at most one system turn first, then user and assistant in turn."""
+    """Turns in order, and the tools they may call."""
 
     messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Json], ...] = ()
+    """Definitions of tools, as OpenAI's API writes them."""
 
-    def as_json(self) -> list[dict[str, str]]:
+    def as_json(self) -> list[dict[str, Any]]:
         """The turns as chat templates take them."""
         return [message.as_json() for message in self.messages]
+
+    def tools_as_json(self) -> list[dict[str, Any]] | None:
+        """The tools as chat templates take them; None where there are none."""
+        return [dict(tool) for tool in self.tools] or None

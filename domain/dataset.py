@@ -1,7 +1,8 @@
 """Where rows come from, and what they are once aligned.
 
-Structures follow Table 3 of the LLaMA-Factory paper: alpaca-like and ShareGPT-like rows are
-described by a `DataSource` and become an `AlignedDataset` of conversations.
+Structures follow Table 3 of the LLaMA-Factory paper. A `DataSource` describes a file or hub
+dataset; alignment turns its rows into `StandardRow`s: a prompt, one or several responses, tools
+and media, whatever the source looked like.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,32 +10,56 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from domain.conversation import Conversation
-from domain.section import built, section
+from domain.conversation import Conversation, Message
+from domain.fingerprint import Json
+from domain.section import built, limited, section
 
 
 class DatasetKind(StrEnum):
     """What one row of an aligned dataset is."""
 
+    TEXT = "text"
+    """Plain text to continue."""
     CONVERSATION = "conversation"
+    """A conversation that ends with an answer."""
+    PREFERENCE = "preference"
+    """A prompt with a chosen and a rejected answer."""
+    FEEDBACK = "feedback"
+    """A conversation whose answer was liked or not."""
 
 
 @section
 class Columns:
-    """Which column of the file holds what."""
+    """Which column of the source holds what."""
 
+    text: str = "text"
+    """Text: the document."""
     prompt: str = "instruction"
     """Alpaca: the instruction."""
     query: str = "input"
     """Alpaca: the optional input, appended to the instruction after a newline."""
     response: str = "output"
-    """Alpaca: the answer that is trained."""
+    """Alpaca: the answer; a list of answers, best first, in a ranking."""
     history: str = "history"
     """Alpaca: earlier turns as a list of [question, answer] pairs."""
     system: str = "system"
-    """The system prompt, in both formats."""
-    messages: str = "conversations"
-    """ShareGPT: the list of turns."""
+    """The system prompt, in every format."""
+    messages: str | None = None
+    """The list of turns: conversations in ShareGPT, messages in OpenAI, where not set."""
+    tools: str = "tools"
+    """Tool definitions: a list, or a list written as JSON text."""
+    chosen: str = "chosen"
+    """The better answer of a ranking."""
+    rejected: str = "rejected"
+    """The worse answer of a ranking."""
+    kto_tag: str | None = None
+    """Whether the answer was liked, for feedback rows."""
+    images: str = "images"
+    """Paths of images, one for each <image> in the text."""
+    videos: str = "videos"
+    """Paths of videos, one for each <video> in the text."""
+    audios: str = "audios"
+    """Paths of audio files, one for each <audio> in the text."""
 
 
 @section
@@ -49,22 +74,54 @@ class Tags:
     """Role value of the person."""
     assistant: str = "gpt"
     """Role value of the model."""
+    observation: str = "observation"
+    """Role value of a tool's result."""
+    function: str = "function_call"
+    """Role value of a tool call."""
     system: str = "system"
     """Role value of a system turn."""
 
 
+Format = Literal["auto", "text", "alpaca", "sharegpt", "openai", "standard"]
+
+
 @section
 class DataSource:
-    """One file of rows, or a dataset that comes with Hextune."""
+    """Rows of one origin: either path or hub names it."""
 
-    path: str
-    """A .json, .jsonl, .csv or .parquet file, or builtin:NAME."""
-    format: Literal["auto", "alpaca", "sharegpt"] = "auto"
+    path: str | None = None
+    """A .json, .jsonl, .csv, .parquet, .arrow or .txt file, a folder or pattern of such files,
+    an s3:// or gs:// address of one, or builtin:NAME."""
+    hub: str | None = None
+    """A dataset of the hub, such as org/name."""
+    subset: str | None = None
+    """Hub: the configuration of the dataset."""
+    split: str = "train"
+    """Hub: which part."""
+    folder: str | None = None
+    """Hub: a folder inside the repository."""
+    revision: str | None = None
+    """Hub: branch, tag or commit."""
+    format: Format = "auto"
     """How rows are laid out; auto decides by the columns of the first row and says so."""
+    ranking: bool | None = None
+    """Rows hold a chosen and a rejected answer; decided by those columns where not set."""
     columns: Columns = built(Columns)
-    """Column names, where the file's differ from the format's usual ones."""
+    """Column names, where the source's differ from the format's usual ones."""
     tags: Tags = built(Tags)
     """Names inside a ShareGPT turn, where they differ from the usual ones."""
+    num_samples: int | None = limited(None, ge=1)
+    """Use so many rows of this source; all where not set."""
+    sample: Literal["random", "first"] = "random"
+    """Which rows num_samples takes: drawn by the seed (again where there are too few), or the
+    first ones."""
+    weight: float = limited(1.0, gt=0)
+    """How often this source is drawn when sources are interleaved, relative to the others."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.path or self.hub or "?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +133,7 @@ class LocatedRow:
     file: str
     """The file as the spec names it."""
     line: int
-    """First line of the row in a text file, from 1; the row's number in a parquet file."""
+    """First line of the row in a text file, from 1; the row's number in any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +147,67 @@ class RowFault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlignedRow:
-    """A conversation and the row it came from."""
+class Media:
+    """Paths of what a row shows or plays."""
 
-    conversation: Conversation
+    images: tuple[str, ...] = ()
+    videos: tuple[str, ...] = ()
+    audios: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images) + len(self.videos) + len(self.audios)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandardRow:
+    """A row of any source in the standard structure."""
+
+    kind: DatasetKind
+    """What the row is."""
+    prompt: tuple[Message, ...] = ()
+    """Turns before the answer, a system turn first where there is one."""
+    responses: tuple[Message, ...] = ()
+    """The answer; in a preference the chosen one, then the rejected one."""
+    tools: tuple[Mapping[str, Json], ...] = ()
+    """Tool definitions, as OpenAI's API writes them."""
+    text: str = ""
+    """The document of a text row."""
+    liked: bool | None = None
+    """Feedback rows: whether the answer was liked."""
+    media: Media = Media()
+    """What the row shows or plays."""
+
+    def conversation(self, response: int = 0) -> Conversation:
+        """The turns with one of the responses."""
+        return Conversation((*self.prompt, self.responses[response]), self.tools)
+
+    def as_json(self) -> dict[str, object]:
+        """The row in the paper's standardized structure (Table 3)."""
+        if self.kind is DatasetKind.TEXT:
+            return {"text": self.text}
+        row: dict[str, object] = {
+            "prompt": [message.as_json() for message in self.prompt],
+            "response": [message.as_json() for message in self.responses],
+        }
+        if self.tools:
+            row["tools"] = [dict(tool) for tool in self.tools]
+        if self.liked is not None:
+            row["liked"] = self.liked
+        for name, paths in (
+            ("images", self.media.images),
+            ("videos", self.media.videos),
+            ("audios", self.media.audios),
+        ):
+            if paths:
+                row[name] = list(paths)
+        return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignedRow:
+    """A standard row and where it came from."""
+
+    row: StandardRow
     """The row in the standard structure."""
     file: str
     """The file as the spec names it."""
@@ -110,8 +224,8 @@ class AlignedDataset:
     rows: Sequence[AlignedRow]
     """The usable rows, in file order."""
     fingerprint: str
-    """SHA-256 over the conversations: equal data, equal fingerprint."""
+    """SHA-256 over the rows: equal data, equal fingerprint."""
     formats: Mapping[str, str]
-    """Path of each source to the format it was read as."""
+    """Name of each source to the format it was read as."""
     dropped: Sequence[str] = ()
     """One line for each row left out: file:line column and reason."""

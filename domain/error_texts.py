@@ -113,7 +113,8 @@ TEXTS: Mapping[str, ErrorText] = {
         3,
     ),
     "data-file-kind": ErrorText(
-        "`{path}` is not a data file we read.", "Use .json, .jsonl, .csv or .parquet."
+        "`{path}` is not a data file we read.",
+        "Use .json, .jsonl, .csv, .parquet, .arrow or .txt, plain or .gz, .bz2 or .xz.",
     ),
     "data-file-broken": ErrorText("`{path}` cannot be read: {reason}.", "Mend or re-export it."),
     "data-bad-row": ErrorText(
@@ -135,6 +136,26 @@ TEXTS: Mapping[str, ErrorText] = {
     "data-template-unstable": ErrorText(
         "The model's chat template rewrites earlier turns, so trained tokens cannot be found.",
         "Use conversations of one question and one answer with this model.",
+    ),
+    "data-template-without-tools": ErrorText(
+        "The model's chat template leaves tools out: `{tool}` is not in what it renders.",
+        "Use a model whose template knows tools, or rows without them.",
+    ),
+    "data-special-token": ErrorText(
+        "The text holds the special token `{token}`, which this tokenizer cannot write as text.",
+        "Take it out of the row.",
+    ),
+    "data-kind-unfit": ErrorText(
+        "The stage `{stage}` trains on {eats} rows, and `{path}` has {kind} rows.",
+        "Use other data, or the stage that trains on {kind} rows.",
+    ),
+    "data-source-unclear": ErrorText(
+        "A data source needs either path or hub; here are {given}.",
+        "Name a file with path, or a hub dataset with hub.",
+    ),
+    "data-media-unsupported": ErrorText(
+        "The row shows or plays {count} files, which text models do not see.",
+        "Use rows without images, videos and audio.",
     ),
     "data-template-refused": ErrorText(
         "The model's chat template refuses this conversation: {reason}.",

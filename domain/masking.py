@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.conversation import Message, Role
+
 IGNORED = -100
 """Label of a token without loss, as PyTorch's cross entropy takes it."""
 
@@ -32,13 +34,15 @@ class EncodedRow:
         return sum(label != IGNORED for label in self.labels)
 
 
-def chosen_spans(
-    spans: Sequence[tuple[int, int]], text_length: int, train_on: TrainOn
-) -> list[tuple[int, int]]:
-    """The character spans that `train_on` trains, out of every assistant turn's span."""
-    if train_on is TrainOn.EVERYTHING:
-        return [(0, text_length)]
-    return list(spans[-1:] if train_on is TrainOn.LAST_TURN else spans)
+def trained_turns(messages: Sequence[Message], train_on: TrainOn) -> list[int]:
+    """Positions of the assistant's turns that are trained.
+
+    What a turn says itself wins; a turn that says nothing follows `train_on`.
+    """
+    turns = [n for n, message in enumerate(messages) if message.role is Role.ASSISTANT]
+    by_policy = set(turns[-1:] if train_on is TrainOn.LAST_TURN else turns)
+    flags = {n: messages[n].trained for n in turns}
+    return [n for n in turns if flags[n] or (flags[n] is None and n in by_policy)]
 
 
 def label_tokens(
@@ -55,3 +59,8 @@ def label_tokens(
         for token, (start, end) in zip(input_ids, offsets, strict=True)
     ]
     return EncodedRow(tuple(input_ids), tuple(labels))
+
+
+def label_everything(input_ids: Sequence[int]) -> EncodedRow:
+    """Every token carries a loss, as plain text and `everything` want it."""
+    return EncodedRow(tuple(input_ids), tuple(input_ids))

@@ -53,7 +53,7 @@ def make_plan(
     steps = plan_steps(
         spec.schedule,
         spec.batching,
-        train_rows=len(data.train),
+        train_rows=data.sequences,
         eval_rows=len(data.eval),
         epoch_tokens=data.train_tokens,
         epoch_trained_tokens=data.trained_tokens,
@@ -88,6 +88,7 @@ def make_plan(
             "rows_read": data.rows_read,
             "train_rows": len(data.train),
             "eval_rows": len(data.eval),
+            "packs": data.sequences if data.packs is not None else None,
             "dropped": list(data.dropped),
             "too_long": list(data.too_long),
             "formats": dict(data.formats),
@@ -149,7 +150,7 @@ def _data_decisions(spec: RunSpec, data: PreparedData, model: ModelHandle) -> It
     for key, sources in (("train", spec.data.train), ("eval", spec.data.eval)):
         for number, source in enumerate(sources):
             if source.format == "auto":
-                found = data.formats[source.path]
+                found = data.formats[source.name]
                 yield _derived(f"data.{key}.{number}.format", found, "the columns of the first row")
     kept = len(data.train) + len(data.eval)
     left_out = f"{len(data.dropped)} unusable, {len(data.too_long)} too long"
@@ -157,6 +158,12 @@ def _data_decisions(spec: RunSpec, data: PreparedData, model: ModelHandle) -> It
         limit = spec.data.row_limit(model.context_tokens)
         yield _derived("data.max_tokens", limit, f"the model's context is {model.context_tokens}")
     yield _derived("data.rows", kept, f"of {data.rows_read} read; {left_out}")
+    if data.packs is not None:
+        yield _derived(
+            "batching.packs",
+            len(data.packs),
+            f"{len(data.train)} rows packed, {data.train_tokens / len(data.packs):.0f} tokens each",
+        )
     share = data.trained_tokens / data.train_tokens if data.train_tokens else 0.0
     yield _derived(
         "data.trained_tokens",

@@ -20,10 +20,12 @@ class PreparedData:
     """Held-out rows."""
     rows_read: int
     """Rows in all files."""
+    packs: Sequence[Sequence[int]] | None
+    """Numbers of the training rows in each packed sequence; None without packing."""
     dropped: Sequence[str]
     """One line for each unusable row left out: file:line column and reason."""
     too_long: Sequence[str]
-    """One line for each row left out for its length: file:line and tokens."""
+    """One line for each row that was longer than the limit: file:line, tokens, what became."""
     formats: Mapping[str, str]
     """Path of each source to the format it was read as."""
     fingerprint: str
@@ -32,9 +34,16 @@ class PreparedData:
     """SHA-256 of the chat template that rendered them."""
 
     @property
+    def sequences(self) -> int:
+        """Training sequences: packs, or rows without packing."""
+        return len(self.train if self.packs is None else self.packs)
+
+    @property
     def longest(self) -> int:
-        """Tokens of the longest row."""
-        return max((len(row.input_ids) for row in (*self.train, *self.eval)), default=0)
+        """Tokens of the longest sequence."""
+        single = max((len(row.input_ids) for row in (*self.train, *self.eval)), default=0)
+        packed = (sum(len(self.train[n].input_ids) for n in pack) for pack in self.packs or ())
+        return max(single, max(packed, default=0))
 
     @property
     def train_tokens(self) -> int:

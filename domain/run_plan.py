@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from domain.budget import MemoryEstimate
+from domain.dataset import DatasetKind
 from domain.errors import Problem
 from domain.fingerprint import Json
 from domain.hardware import Hardware
@@ -44,6 +45,8 @@ class TrainerFacts:
     """Whether base weights stay frozen and an adapter learns."""
     trainable: int
     """Weights that learn."""
+    eats: DatasetKind = DatasetKind.CONVERSATION
+    """The kind of rows the stage trains on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,17 +45,26 @@ class DataSection:
     """The rows to learn from."""
 
     train: tuple[DataSource, ...]
-    """Files of training rows; they are concatenated, then shuffled by the seed."""
+    """Sources of training rows."""
+    mix: Literal["concat", "interleave_under", "interleave_over", "interleave_once"] = "concat"
+    """How sources come together before the trainer shuffles: one after another, or drawn by
+    weight until the first is used up (under), all are (over, short ones repeat), or all are and
+    none repeats (once)."""
     eval: tuple[DataSource, ...] = ()
     """Files of held-out rows."""
     eval_fraction: float | None = limited(None, gt=0, lt=1)
     """Share of the training rows to hold out instead, chosen by the seed."""
     max_samples: int | None = limited(None, ge=1)
-    """Use only the first rows of the training files, after dropping bad ones."""
+    """Use only the first rows of the mixed sources, after dropping bad ones."""
+    template: str | None = None
+    """Chat template: a name of `tune list templates` or a .jinja file; the tokenizer's own where
+    not set, or the model family's where it has none."""
+    reasoning: Literal["keep", "drop"] = "keep"
+    """Reasoning of assistant turns: handed to the template, or left out before rendering."""
     max_tokens: int | None = limited(None, ge=8)
     """Longest row, in tokens after rendering; 1024 or the model's context where not set."""
-    over_long: Literal["drop", "error"] = "drop"
-    """What happens to a longer row: dropped rows are counted and listed."""
+    over_long: Literal["drop", "cut_left", "cut_right", "split", "error"] = "drop"
+    """What happens to a longer row: dropped and listed, cut at one end and listed, or split."""
     on_bad_row: Literal["error", "drop"] = "error"
     """What happens to a row that cannot be used: dropped rows are counted and listed."""
     train_on: Literal["assistant_turns", "last_turn", "everything"] = "assistant_turns"
@@ -92,6 +101,8 @@ class BatchingSection:
     """Rows in one forward pass on one device."""
     accumulate: int = limited(1, ge=1)
     """Forward passes whose gradients make one step."""
+    packing: bool = False
+    """Put several rows into one sequence of data.max_tokens; they do not see each other."""
     group_by_length: bool = False
     """Put rows of like length together: less padding, less random order."""
 

@@ -14,7 +14,7 @@ class StepPlan:
     """How many steps a run takes, and of what."""
 
     train_rows: int
-    """Rows trained on in one epoch."""
+    """Sequences trained on in one epoch: rows, or packs of them."""
     eval_rows: int
     """Held-out rows."""
     rows_per_step: int

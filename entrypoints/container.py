@@ -37,7 +37,7 @@ class Container(containers.DeclarativeContainer):
     translator = providers.ThreadSafeSingleton(late("adapters.translate:JsonTranslator"))
     spec_reader = providers.ThreadSafeSingleton(late("adapters.spec_file:FileSpecReader"), catalog)
     hardware = providers.ThreadSafeSingleton(late("adapters.hardware:TorchHardware"))
-    rows = providers.ThreadSafeSingleton(late("adapters.row_files:FileRowReader"), catalog)
+    rows = providers.ThreadSafeSingleton(late("adapters.row_sources:SourceRowReader"), catalog)
     jobs = providers.ThreadSafeSingleton(late("adapters.jobs_files:FileJobStore"), config.runs)
     launcher = providers.ThreadSafeSingleton(late("adapters.launch_process:ProcessLauncher"))
     models = providers.ThreadSafeSingleton(late("adapters.models.hf:HfModelBackend"), catalog)
@@ -48,6 +48,9 @@ class Container(containers.DeclarativeContainer):
 
     # -- use cases ----------------------------------------------------------------------------
     prepare_data = providers.Factory(late(f"{SERVICES}.prepare_data:PrepareData"), rows)
+    inspect_data = providers.Factory(
+        late(f"{SERVICES}.inspect_data:InspectData"), prepare_data, models
+    )
     plan_run = providers.Factory(
         late(f"{SERVICES}.plan_run:PlanRun"),
         spec_reader,

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from domain.dataset import LocatedRow
+from domain.dataset import DataSource, LocatedRow
 
 
 class RowReader(Protocol):
-    """Reads the rows of one data file, each with its place."""
+    """Reads the rows of a source, each with its place."""
 
-    def read(self, path: str) -> Iterator[LocatedRow]:
-        """Rows in file order; `path` may be builtin:NAME. Raises HextuneError at a broken place."""
+    def read(self, source: DataSource) -> Iterator[LocatedRow]:
+        """Rows in order. Raises HextuneError for a source that is not there or breaks off."""

@@ -1,9 +1,11 @@
 """Models: looked at without weights, loaded with them, merged and compared."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from domain.conversation import Conversation
+from domain.errors import HextuneError
 from domain.masking import EncodedRow, TrainOn
 from domain.model_handle import ModelHandle
 from domain.precision import PrecisionPolicy
@@ -15,9 +17,22 @@ class ConversationEncoder(Protocol):
 
     template_fingerprint: str
     """SHA-256 of the template text."""
+    tokenizer_fingerprint: str
+    """SHA-256 of the tokenizer's definition."""
 
-    def encode(self, conversation: Conversation, train_on: TrainOn) -> EncodedRow:
-        """Token ids and labels. Raises HextuneError where the template refuses or is unstable."""
+    def encode_all(
+        self, conversations: Sequence[Conversation], train_on: TrainOn
+    ) -> Sequence[EncodedRow | HextuneError]:
+        """Token ids and labels of each, or why the template cannot render it."""
+
+    def encode_texts(self, texts: Sequence[str]) -> Sequence[EncodedRow]:
+        """Documents with their end token, all of it trained."""
+
+    def agrees(self, conversation: Conversation) -> bool | None:
+        """Whether ours are the tokenizer's own ids for it; None where it has no template."""
+
+    def pieces(self, row: EncodedRow) -> Sequence[str]:
+        """The text of each token."""
 
 
 class LoadedModel(Protocol):
@@ -50,8 +65,8 @@ class ModelBackend(Protocol):
     def inspect(self, model: ModelSection) -> ModelHandle:
         """Shape and identity, without weights. Raises HextuneError where there is no such model."""
 
-    def encoder(self, handle: ModelHandle) -> ConversationEncoder:
-        """The model's encoder, without weights."""
+    def encoder(self, handle: ModelHandle, template: str | None) -> ConversationEncoder:
+        """The model's encoder; `template` names another than its own. No weights are read."""
 
     def load(
         self, model: ModelSection, precision: PrecisionPolicy, quantization: object | None

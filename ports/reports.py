@@ -10,6 +10,9 @@ from domain.job import Job
 class ReportWriter(Protocol):
     """Draws what a run did."""
 
+    def histogram(self, path: str, lengths: Sequence[int], limit: int) -> None:
+        """Draw how long rows are, in tokens, with the limit marked, as a PNG file."""
+
     def write(
         self, job: Job, events: Sequence[JobEvent], documents: dict[str, dict[str, object]]
     ) -> None:

@@ -66,9 +66,17 @@ class HfModelBackend:
             licence=licence,
         )
 
-    def encoder(self, handle: ModelHandle) -> ConversationEncoder:
-        """The tokenizer's own chat template."""
-        return HfEncoder(tokenizer_of(handle.path, handle.revision))
+    def encoder(self, handle: ModelHandle, template: str | None) -> ConversationEncoder:
+        """The tokenizer with its own chat template, or with the one named."""
+        text = None if template is None else self._template(template)
+        return HfEncoder(tokenizer_of(handle.path, handle.revision), text)
+
+    def _template(self, name: str) -> str:
+        """The text of a .jinja file, or of a template in the catalogue."""
+        file = Path(name)
+        if file.suffix == ".jinja" and file.is_file():
+            return file.read_text(encoding="utf-8")
+        return str(self._catalog.description("templates", name)["text"])
 
     def load(
         self, model: ModelSection, precision: PrecisionPolicy, quantization: object | None

@@ -1,59 +1,161 @@
-"""Conversations to token ids by the tokenizer's own chat template, with the spans of the answers.
+"""Conversations to token ids by a chat template, with the spans of the answers.
 
 A span is found by rendering prefixes of the conversation: up to the answer with a generation
 prompt, and up to the answer's end. This is right only if a longer conversation renders as an
 extension of a shorter one; where the template rewrites earlier turns, it is refused.
+
+Special tokens written inside messages are text, not commands: see `adapters.models.escaping`.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from domain.conversation import Conversation, Role
+from adapters.detokenizing import Detokenizer
+from adapters.models.escaping import Escaped, escape
+from domain.conversation import Conversation
 from domain.errors import HextuneError, fail
-from domain.masking import EncodedRow, TrainOn, chosen_spans, label_tokens
+from domain.masking import EncodedRow, TrainOn, label_everything, label_tokens, trained_turns
+
+BATCH = 512
+"""Conversations tokenized at once; the tokenizer spreads a batch over the cores."""
+
+Rendered = tuple[str, list[tuple[int, int]] | None, Escaped | None]
+"""(text, spans to train or None for everything, what was escaped)."""
 
 
 class HfEncoder:
     """Implements ports.model.ConversationEncoder with a fast tokenizer."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, template: str | None = None) -> None:
         self._tokenizer = tokenizer
-        template = tokenizer.chat_template
-        self.template_fingerprint = sha256(str(template).encode()).hexdigest()
+        self._template = template or tokenizer.chat_template
+        self._specials = tuple(sorted(tokenizer.all_special_tokens, key=len, reverse=True))
+        self.template_fingerprint = sha256(str(self._template).encode()).hexdigest()
+        self.tokenizer_fingerprint = sha256(
+            tokenizer.backend_tokenizer.to_str().encode()
+        ).hexdigest()
 
     def encode(self, conversation: Conversation, train_on: TrainOn) -> EncodedRow:
         """Token ids and labels; an answer's end-of-turn token is trained with it."""
-        text = self.render(conversation.as_json())
-        spans = [
-            self._span(conversation, number, text)
-            for number, message in enumerate(conversation.messages)
-            if message.role is Role.ASSISTANT
-        ]
-        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        chosen = chosen_spans(spans, len(text), train_on)
-        return label_tokens(encoded["input_ids"], encoded["offset_mapping"], chosen)
+        (found,) = self.encode_all([conversation], train_on)
+        if isinstance(found, HextuneError):
+            raise found
+        return found
 
-    def render(self, messages: list[dict[str, str]], *, ask: bool = False) -> str:
+    def encode_all(
+        self, conversations: Sequence[Conversation], train_on: TrainOn
+    ) -> list[EncodedRow | HextuneError]:
+        """Each conversation encoded, or the error that says why it cannot be."""
+        found: list[EncodedRow | HextuneError] = []
+        for start in range(0, len(conversations), BATCH):
+            batch = conversations[start : start + BATCH]
+            found += self._encode_batch([self._rendered(each, train_on) for each in batch])
+        return found
+
+    def encode_texts(self, texts: Sequence[str]) -> list[EncodedRow]:
+        """Documents as they stand, closed by the end-of-text token; every token is trained."""
+        end = [self._tokenizer.eos_token_id]
+        found: list[EncodedRow] = []
+        for start in range(0, len(texts), BATCH):
+            encoded = self._tokenizer(list(texts[start : start + BATCH]))
+            found += [
+                label_everything(ids if ids[-1:] == end else ids + end)
+                for ids in encoded["input_ids"]
+            ]
+        return found
+
+    def agrees(self, conversation: Conversation) -> bool | None:
+        """Whether `apply_chat_template` gives the same ids; None without a template of its own."""
+        if self._template != self._tokenizer.chat_template:
+            return None
+        theirs = self._tokenizer.apply_chat_template(
+            conversation.as_json(), tools=conversation.tools_as_json(), tokenize=True
+        )["input_ids"]
+        return list(self.encode(conversation, TrainOn.EVERYTHING).input_ids) == list(theirs)
+
+    def pieces(self, row: EncodedRow) -> list[str]:
+        """Each token decoded; a character of several tokens stands with its last one."""
+        decoding = Detokenizer(self._tokenizer, skip_special_tokens=False)
+        texts = [decoding.feed(token) for token in row.input_ids]
+        rest = decoding.finish()
+        return [*texts[:-1], texts[-1] + rest] if texts else []
+
+    def render(
+        self,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]] | None = None,
+        *,
+        ask: bool = False,
+    ) -> str:
         """The template's text; with `ask`, the opening of an answer follows."""
         from jinja2 import TemplateError
 
         try:
             rendered: str = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=ask
+                messages,
+                tools=tools,
+                chat_template=self._template,
+                tokenize=False,
+                add_generation_prompt=ask,
             )
         except TemplateError as error:
             raise fail("data-template-refused", reason=error.message) from None
+        except (TypeError, ValueError, KeyError, IndexError) as error:
+            raise fail("data-template-refused", reason=repr(error)) from None
         return rendered
+
+    def _rendered(self, conversation: Conversation, train_on: TrainOn) -> Rendered | HextuneError:
+        try:
+            escaped = escape(conversation, self._specials)
+            shown = escaped.conversation if escaped else conversation
+            text = self.render(shown.as_json(), shown.tools_as_json())
+            self._check_tools(shown, text)
+            if train_on is TrainOn.EVERYTHING:
+                return text, None, escaped
+            turns = trained_turns(conversation.messages, train_on)
+            return text, [self._span(shown, number, text) for number in turns], escaped
+        except HextuneError as error:
+            return error
 
     def _span(self, conversation: Conversation, number: int, text: str) -> tuple[int, int]:
         """Characters of answer `number` in `text`, its terminator included, trailing space not."""
-        messages = conversation.as_json()
-        before = self.render(messages[:number], ask=True)
-        after = self.render(messages[: number + 1])
+        messages, tools = conversation.as_json(), conversation.tools_as_json()
+        before = self.render(messages[:number], tools, ask=True)
+        whole = number + 1 == len(messages)
+        after = text if whole else self.render(messages[: number + 1], tools)
         if not (text.startswith(after) and after.startswith(before)):
-            raise _unstable()
+            raise fail("data-template-unstable")
         return len(before), len(after.rstrip())
 
+    def _check_tools(self, conversation: Conversation, text: str) -> None:
+        """Templates without tools leave them out without a word; their names must be there."""
+        names = [str(tool["function"]["name"]) for tool in conversation.tools]  # type: ignore[call-overload, index]
+        names += [call.name for message in conversation.messages for call in message.tool_calls]
+        for name in names:
+            if name not in text:
+                raise fail("data-template-without-tools", tool=name)
 
-def _unstable() -> HextuneError:
-    return fail("data-template-unstable")
+    def _encode_batch(
+        self, batch: Sequence[Rendered | HextuneError]
+    ) -> list[EncodedRow | HextuneError]:
+        plain = [item[0] for item in batch if not isinstance(item, HextuneError) and not item[2]]
+        encoded: Any = {"input_ids": [], "offset_mapping": []}
+        if plain:
+            encoded = self._tokenizer(plain, add_special_tokens=False, return_offsets_mapping=True)
+        rows = iter(zip(encoded["input_ids"], encoded["offset_mapping"], strict=True))
+        found: list[EncodedRow | HextuneError] = []
+        for item in batch:
+            if isinstance(item, HextuneError):
+                found.append(item)
+                continue
+            text, spans, escaped = item
+            try:
+                ids, offsets = escaped.tokens(self._tokenizer, text) if escaped else next(rows)
+            except HextuneError as error:
+                found.append(error)
+                continue
+            found.append(
+                label_everything(ids) if spans is None else label_tokens(ids, offsets, spans)
+            )
+        return found

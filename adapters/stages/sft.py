@@ -33,10 +33,17 @@ def build_trainer(
     """A trainer over rows that are final: nothing is cut, packed or masked."""
     from trl import SFTConfig, SFTTrainer
 
+    packs = data.packs
     return SFTTrainer(
         model=network,
-        args=SFTConfig(**arguments, max_length=None, packing=False, pad_to_multiple_of=None),
-        train_dataset=_dataset(data.train),
+        args=SFTConfig(
+            **arguments,
+            max_length=None,
+            packing=False,
+            padding_free=packs is not None,
+            pad_to_multiple_of=None,
+        ),
+        train_dataset=_dataset(data.train) if packs is None else _packed(data.train, packs),
         eval_dataset=_dataset(data.eval) if data.eval else None,
         processing_class=tokenizer,
         callbacks=callbacks,
@@ -50,5 +57,18 @@ def _dataset(rows: Sequence[EncodedRow]) -> Any:
         {
             "input_ids": [list(row.input_ids) for row in rows],
             "labels": [list(row.labels) for row in rows],
+        }
+    )
+
+
+def _packed(rows: Sequence[EncodedRow], packs: Sequence[Sequence[int]]) -> Any:
+    """Packs as one sequence each; `seq_lengths` tells the collator where positions start anew."""
+    from datasets import Dataset
+
+    return Dataset.from_dict(
+        {
+            "input_ids": [[i for n in pack for i in rows[n].input_ids] for pack in packs],
+            "labels": [[i for n in pack for i in rows[n].labels] for pack in packs],
+            "seq_lengths": [[len(rows[n].input_ids) for n in pack] for pack in packs],
         }
     )

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from domain.errors import HextuneError
-from entrypoints.cli.commands import data_free, inspect, model, monitor, runs, serve, train
+from entrypoints.cli.commands import data, data_free, inspect, model, monitor, runs, serve, train
 
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
-    "TOKENIZERS_PARALLELISM": "false",
+    "TOKENIZERS_PARALLELISM": "true",
 }
 """Libraries keep their progress bars and advice to themselves; a user's own setting wins."""
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 for _part in (data_free, train, runs, model, monitor, inspect):
     _part.register(app)
 app.add_typer(serve.app, name="serve")
+app.add_typer(data.app, name="data")
 
 
 def _print_version(asked: bool) -> None:

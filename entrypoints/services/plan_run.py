@@ -9,9 +9,9 @@ from domain.model_handle import ModelHandle
 from domain.planning import estimate, make_plan
 from domain.prepared import PreparedData
 from domain.rules import RuleContext, broken_rules
-from domain.run_plan import RunPlan
+from domain.run_plan import RunPlan, TrainerFacts
 from domain.run_spec import RunSpec
-from entrypoints.services.prepare_data import PrepareData
+from entrypoints.services.prepare_data import Preparation, PrepareData
 from ports.hardware import HardwareProbe
 from ports.model import ModelBackend
 from ports.quant import QuantBackend
@@ -48,7 +48,7 @@ class PlanRun:
         model = found.attempt(lambda: self.models.inspect(spec.model))
         facts = found.attempt(lambda: self.trainer.facts(spec, model) if model else None)
         packed = found.attempt(lambda: self._bytes_per_packed_weight(spec))
-        data = found.attempt(lambda: self._data(spec, model))
+        data = found.attempt(lambda: self._data(spec, model, facts))
         memory = None
         if model and facts and data:
             memory = estimate(spec, hardware, model, facts, packed, data.longest)
@@ -78,17 +78,22 @@ class PlanRun:
         quantizer.check(spec.quantization.options)
         return quantizer.bytes_per_weight(spec.quantization.options)
 
-    def _data(self, spec: RunSpec, model: ModelHandle | None) -> PreparedData | None:
+    def _data(
+        self, spec: RunSpec, model: ModelHandle | None, facts: TrainerFacts | None
+    ) -> PreparedData | None:
         """Encoded rows; without a model that can encode, the rows are checked all the same."""
-        if model is None or not model.has_chat_template:
-            self.prepare.check(spec.data)
+        can_render = model and (model.has_chat_template or spec.data.template)
+        if not (model and facts and can_render):
+            self.prepare.check(spec.data, spec.seed)
             return None
-        return self.prepare(
-            spec.data,
-            self.models.encoder(model),
+        asked = Preparation(
+            stage=spec.stage.name,
+            eats=facts.eats,
             context_tokens=model.context_tokens,
+            batching=spec.batching,
             seed=spec.seed,
         )
+        return self.prepare(spec.data, self.models.encoder(model, spec.data.template), asked)
 
 
 @dataclass(slots=True)

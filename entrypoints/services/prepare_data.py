@@ -1,9 +1,11 @@
-"""Read, align, encode and split the rows of a spec, with an account of every row."""
+"""Read, align, mix, encode, cut, pack and split the rows of a spec, with an account of each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from domain.alignment import align, detect_format
+from domain.alignment import align, detect_format, holds_ranking
+from domain.conversation import Conversation
+from domain.cutting import cut_left, cut_right, learns, split
 from domain.dataset import (
     AlignedDataset,
     AlignedRow,
@@ -11,17 +13,36 @@ from domain.dataset import (
     DataSource,
     LocatedRow,
     RowFault,
+    StandardRow,
 )
 from domain.errors import HextuneError, Place, Problem, fail, problem
 from domain.fingerprint import fingerprint
 from domain.masking import EncodedRow, TrainOn
+from domain.mixing import draw, mix
+from domain.packing import pack
 from domain.prepared import PreparedData, hold_out
-from domain.run_spec import DataSection
+from domain.run_spec import BatchingSection, DataSection
 from ports.datasets import RowReader
 from ports.model import ConversationEncoder
 
 SHOWN_BAD_ROWS = 20
 """Bad rows of one file that are reported one by one; the rest are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What a stage, a model and a spec ask of the rows."""
+
+    stage: str
+    """The stage's name, for messages."""
+    eats: DatasetKind
+    """The kind of rows it trains on."""
+    context_tokens: int
+    """The model's context."""
+    batching: BatchingSection
+    """Whether rows are packed."""
+    seed: int
+    """Seed of drawing, mixing and holding out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +52,24 @@ class PrepareData:
     reader: RowReader
 
     def __call__(
-        self, data: DataSection, encoder: ConversationEncoder, *, context_tokens: int, seed: int
+        self, data: DataSection, encoder: ConversationEncoder, asked: Preparation
     ) -> PreparedData:
         """Encoded rows. Raises HextuneError with all faults of all files."""
-        training, held_out = self.align(data)
+        training, held_out = self.align(data, asked.seed)
+        _check_kinds((training, held_out), asked)
+        limit = data.row_limit(asked.context_tokens)
         rows = list(training.rows)[: data.max_samples]
-        limit = data.row_limit(context_tokens)
         train, too_long = _encode(rows, encoder, data, limit)
         evaluation, eval_too_long = _encode(list(held_out.rows), encoder, data, limit)
         if data.eval_fraction is not None:
-            train, evaluation = hold_out(train, data.eval_fraction, seed)
+            train, evaluation = hold_out(train, data.eval_fraction, asked.seed)
+        lengths = [len(row.input_ids) for row in train]
         everything = (*training.rows, *held_out.rows)
         return PreparedData(
             train=train,
             eval=evaluation,
             rows_read=len(everything) + len(training.dropped) + len(held_out.dropped),
+            packs=pack(lengths, limit) if asked.batching.packing else None,
             dropped=[*training.dropped, *held_out.dropped],
             too_long=[*too_long, *eval_too_long],
             formats={**training.formats, **held_out.formats},
@@ -53,17 +77,17 @@ class PrepareData:
             template_fingerprint=encoder.template_fingerprint,
         )
 
-    def check(self, data: DataSection) -> None:
+    def check(self, data: DataSection, seed: int) -> None:
         """Read and align every row. Raises HextuneError with all faults of all files."""
-        self.align(data)
+        self.align(data, seed)
 
-    def align(self, data: DataSection) -> tuple[AlignedDataset, AlignedDataset]:
-        """(training rows, rows of the evaluation files) in the standard structure."""
+    def align(self, data: DataSection, seed: int) -> tuple[AlignedDataset, AlignedDataset]:
+        """(training rows, rows of the evaluation sources) in the standard structure."""
         problems: list[Problem] = []
         datasets: list[AlignedDataset] = []
         for key, sources in (("train", data.train), ("eval", data.eval)):
             try:
-                datasets.append(self._align_all(sources, data, f"data.{key}"))
+                datasets.append(self._align_all(sources, data, f"data.{key}", seed))
             except HextuneError as error:
                 problems += error.problems
         if problems:
@@ -72,53 +96,69 @@ class PrepareData:
         return training, held_out
 
     def _align_all(
-        self, sources: tuple[DataSource, ...], data: DataSection, key: str
+        self, sources: tuple[DataSource, ...], data: DataSection, key: str, seed: int
     ) -> AlignedDataset:
-        rows: list[AlignedRow] = []
+        found: list[list[AlignedRow]] = []
         faults: list[tuple[LocatedRow, RowFault]] = []
         problems: list[Problem] = []
         formats: dict[str, str] = {}
         for number, source in enumerate(sources):
-            before = len(rows) + (len(faults) if data.on_bad_row == "error" else 0)
             try:
-                formats[source.path] = self._align_source(source, rows, faults)
+                rows, wrong, formats[source.name] = self._align_source(source)
             except HextuneError as error:
-                field = f"{key}.{number}.path"
-                problems += [_at_field(found, field) for found in error.problems]
+                field = f"{key}.{number}.{'hub' if source.hub else 'path'}"
+                problems += [_at_field(each, field) for each in error.problems]
                 continue
-            if len(rows) + (len(faults) if data.on_bad_row == "error" else 0) == before:
-                problems.append(problem("data-no-rows", Place(file=source.path), path=source.path))
+            faults += wrong
+            if not rows and not wrong:
+                place = Place(file=source.name)
+                problems.append(problem("data-no-rows", place, path=source.name))
+            found.append(draw(rows, source.num_samples, source.sample, seed + number))
         if data.on_bad_row == "error":
             problems += _row_problems(faults)
         if problems:
             raise HextuneError(problems)
+        rows = mix(found, [source.weight for source in sources], data.mix, seed)
         return AlignedDataset(
-            kind=DatasetKind.CONVERSATION,
+            kind=rows[0].row.kind if rows else DatasetKind.CONVERSATION,
             rows=rows,
-            fingerprint=fingerprint([row.conversation.as_json() for row in rows]),
+            fingerprint=fingerprint([row.row.as_json() for row in rows]),
             formats=formats,
-            dropped=[
-                f"{row.file}:{row.line} {fault.field}: {fault.reason}" for row, fault in faults
-            ],
+            dropped=[f"{row.file}:{row.line} {bad.field}: {bad.reason}" for row, bad in faults],
         )
 
     def _align_source(
-        self,
-        source: DataSource,
-        rows: list[AlignedRow],
-        faults: list[tuple[LocatedRow, RowFault]],
-    ) -> str:
-        """Add the rows and faults of one source; the format they were read as."""
+        self, source: DataSource
+    ) -> tuple[list[AlignedRow], list[tuple[LocatedRow, RowFault]], str]:
+        """(rows, faults, the format they were read as)."""
         format: str = source.format
-        for row in self.reader.read(source.path):
+        rows: list[AlignedRow] = []
+        faults: list[tuple[LocatedRow, RowFault]] = []
+        for row in self.reader.read(source):
             if format == "auto":
                 format = _format_of(row, source)
+            if source.ranking is None:
+                source = replace(source, ranking=holds_ranking(source, list(row.values)))
             found = align(row.values, source, format)
             if isinstance(found, RowFault):
                 faults.append((row, found))
             else:
-                rows.append(AlignedRow(conversation=found, file=row.file, line=row.line))
-        return format
+                rows.append(AlignedRow(row=found, file=row.file, line=row.line))
+        return rows, faults, format
+
+
+def _check_kinds(datasets: Sequence[AlignedDataset], asked: Preparation) -> None:
+    for dataset in datasets:
+        for row in dataset.rows:
+            if row.row.kind is not asked.eats:
+                raise fail(
+                    "data-kind-unfit",
+                    Place(file=row.file, line=row.line),
+                    stage=asked.stage,
+                    eats=asked.eats.value,
+                    path=row.file,
+                    kind=row.row.kind.value,
+                )
 
 
 def _at_field(found: Problem, field: str) -> Problem:
@@ -132,7 +172,7 @@ def _format_of(row: LocatedRow, source: DataSource) -> str:
     if found is None:
         shown = ", ".join(columns) or "none"
         place = Place(file=row.file, line=row.line)
-        raise fail("data-format-unclear", place, path=source.path, columns=shown)
+        raise fail("data-format-unclear", place, path=source.name, columns=shown)
     return found
 
 
@@ -149,6 +189,29 @@ def _row_problems(faults: list[tuple[LocatedRow, RowFault]]) -> Iterator[Problem
             yield problem("data-more-bad-rows", place, count=count - SHOWN_BAD_ROWS, path=file)
 
 
+def encode_rows(
+    rows: Sequence[StandardRow], encoder: ConversationEncoder, data: DataSection
+) -> Sequence[EncodedRow | HextuneError]:
+    """Each row's tokens and labels as the stage sees them, before any cut."""
+    if rows and rows[0].kind is DatasetKind.TEXT:
+        return encoder.encode_texts([row.text for row in rows])
+    shown = [row for row in rows if not row.media]
+    conversations = [_reasoned(row.conversation(), data) for row in shown]
+    encoded = iter(encoder.encode_all(conversations, TrainOn(data.train_on)))
+    return [
+        fail("data-media-unsupported", count=len(row.media)) if row.media else next(encoded)
+        for row in rows
+    ]
+
+
+def _reasoned(conversation: Conversation, data: DataSection) -> Conversation:
+    """The conversation with its reasoning kept or left out, as the spec says."""
+    if data.reasoning == "keep":
+        return conversation
+    messages = tuple(replace(message, reasoning=None) for message in conversation.messages)
+    return replace(conversation, messages=messages)
+
+
 def _encode(
     rows: list[AlignedRow], encoder: ConversationEncoder, data: DataSection, limit: int
 ) -> tuple[list[EncodedRow], list[str]]:
@@ -156,20 +219,35 @@ def _encode(
     kept: list[EncodedRow] = []
     too_long: list[str] = []
     problems: list[Problem] = []
-    for row in rows:
+    encoded = encode_rows([row.row for row in rows], encoder, data)
+    for row, found in zip(rows, encoded, strict=True):
         place = Place(file=row.file, line=row.line)
-        try:
-            encoded = encoder.encode(row.conversation, TrainOn(data.train_on))
-        except HextuneError as error:
-            problems += [problem(found.code, place, **found.facts) for found in error.problems]
+        if isinstance(found, HextuneError):
+            problems += [replace(each, place=place) for each in found.problems]
             continue
-        tokens = len(encoded.input_ids)
+        tokens = len(found.input_ids)
         if tokens <= limit:
-            kept.append(encoded)
-        elif data.over_long == "drop":
-            too_long.append(f"{row.file}:{row.line} {tokens} tokens")
-        else:
+            kept.append(found)
+        elif data.over_long == "error":
             problems.append(problem("data-row-too-long", place, tokens=tokens, limit=limit))
+        else:
+            pieces = shortened(found, limit, data.over_long)
+            kept += pieces
+            became = f"{data.over_long}, {len(pieces)} kept" if pieces else "dropped"
+            too_long.append(f"{row.file}:{row.line} {tokens} tokens, {became}")
     if problems:
         raise HextuneError(problems[:SHOWN_BAD_ROWS])
     return kept, too_long
+
+
+def shortened(row: EncodedRow, limit: int, policy: str) -> list[EncodedRow]:
+    """What a policy makes of a row that is too long; pieces that train nothing are left out."""
+    return [piece for piece in CUTS[policy](row, limit) if learns(piece)]
+
+
+CUTS: Mapping[str, Callable[[EncodedRow, int], list[EncodedRow]]] = {
+    "drop": lambda row, limit: [],
+    "cut_left": lambda row, limit: [cut_left(row, limit)],
+    "cut_right": lambda row, limit: [cut_right(row, limit)],
+    "split": split,
+}

@@ -62,6 +62,7 @@ def prepared(train: tuple[EncodedRow, ...] = (row(10), row(20)), **changes: Any)
         "train": train,
         "eval": (),
         "rows_read": len(train),
+        "packs": None,
         "dropped": (),
         "too_long": (),
         "formats": {"rows.jsonl": "alpaca"},

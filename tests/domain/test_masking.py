@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.masking import IGNORED, TrainOn, chosen_spans, label_tokens
+from domain.masking import IGNORED, TrainOn, label_tokens
 
 SPANS = [(2, 5), (8, 12), (15, 16)]
 

@@ -1,13 +1,19 @@
 """A model that exists only as a handle, whose tokenizer gives every character a token."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from domain.conversation import Conversation, Role
-from domain.dataset import LocatedRow
-from domain.errors import Place, fail
+from domain.conversation import Conversation
+from domain.dataset import DataSource, LocatedRow
+from domain.errors import HextuneError, Place, fail
 from domain.hardware import DeviceKind, Hardware
-from domain.masking import EncodedRow, TrainOn, chosen_spans, label_tokens
+from domain.masking import (
+    EncodedRow,
+    TrainOn,
+    label_everything,
+    label_tokens,
+    trained_turns,
+)
 from domain.model_handle import LinearLayers, ModelHandle
 from domain.precision import PrecisionPolicy
 from domain.run_spec import ModelSection
@@ -51,18 +57,36 @@ class FakeEncoder:
     """Implements ports.model.ConversationEncoder: `role: text` and a newline for each turn."""
 
     template_fingerprint = "fake-template"
+    tokenizer_fingerprint = "fake-tokenizer"
 
-    def encode(self, conversation: Conversation, train_on: TrainOn) -> EncodedRow:
+    def encode_all(
+        self, conversations: Sequence[Conversation], train_on: TrainOn
+    ) -> Sequence[EncodedRow | HextuneError]:
+        return [self._encode(each, train_on) for each in conversations]
+
+    def encode_texts(self, texts: Sequence[str]) -> Sequence[EncodedRow]:
+        return [label_everything([ord(c) % 256 for c in text]) for text in texts]
+
+    def agrees(self, conversation: Conversation) -> bool | None:
+        return True
+
+    def pieces(self, row: EncodedRow) -> Sequence[str]:
+        return [chr(token) for token in row.input_ids]
+
+    def _encode(self, conversation: Conversation, train_on: TrainOn) -> EncodedRow:
         text = ""
         spans = []
-        for message in conversation.messages:
+        trained = trained_turns(conversation.messages, train_on)
+        for number, message in enumerate(conversation.messages):
             text += f"{message.role.value}: "
-            if message.role is Role.ASSISTANT:
+            if number in trained:
                 spans.append((len(text), len(text) + len(message.content) + 1))
             text += message.content + "\n"
         offsets = [(number, number + 1) for number in range(len(text))]
         ids = [ord(character) % 256 for character in text]
-        return label_tokens(ids, offsets, chosen_spans(spans, len(text), train_on))
+        if train_on is TrainOn.EVERYTHING:
+            return label_everything(ids)
+        return label_tokens(ids, offsets, spans)
 
 
 class FakeModelBackend:
@@ -76,7 +100,7 @@ class FakeModelBackend:
             raise fail("model-missing", Place(field="model.name"), name=model.name)
         return replace(self.known, revision=model.revision)
 
-    def encoder(self, handle: ModelHandle) -> ConversationEncoder:
+    def encoder(self, handle: ModelHandle, template: str | None) -> ConversationEncoder:
         return FakeEncoder()
 
     def load(
@@ -112,7 +136,8 @@ class FakeRowReader:
             ]
         }
 
-    def read(self, path: str) -> Iterator[LocatedRow]:
+    def read(self, source: DataSource) -> Iterator[LocatedRow]:
+        path = source.name
         if path not in self.files:
             raise fail("data-file-missing", path=path, folder="/work")
         for number, values in enumerate(self.files[path]):

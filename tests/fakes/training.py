@@ -49,6 +49,9 @@ class FakeReportWriter:
     def __init__(self) -> None:
         self.written: list[str] = []
 
+    def histogram(self, path: str, lengths: Sequence[int], limit: int) -> None:
+        self.written.append(path)
+
     def write(
         self, job: Job, events: Sequence[JobEvent], documents: dict[str, dict[str, object]]
     ) -> None:

@@ -1,0 +1,180 @@
+"""OpenAI messages: role and content, content parts, tool_calls, tool results, per-turn flags.
+
+A turn may carry `train` (true or false) or a `loss_weight` of 0 or 1, which say whether it is
+trained, and `reasoning_content` or a content part of type reasoning.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from domain.aligners.fields import (
+    FaultError,
+    Values,
+    calls_of,
+    check_media,
+    check_turns,
+    faults_returned,
+    kind_of,
+    list_of,
+    media_of,
+    text_of,
+    tools_of,
+    with_system,
+)
+from domain.aligners.responses import finish
+from domain.conversation import Message, Role, ToolCall
+from domain.dataset import DataSource, Media, StandardRow
+
+COLUMN = "messages"
+ROLES = {role.value: role for role in Role} | {"developer": Role.SYSTEM, "function": Role.TOOL}
+PARTS = {"image_url": "image", "image": "image", "video": "video", "video_url": "video",
+         "audio": "audio", "audio_url": "audio", "input_audio": "audio"}  # fmt: skip
+
+
+@faults_returned
+def align(values: Values, source: DataSource) -> StandardRow:
+    """The messages of a row; in a ranking, the prompt with its two answers."""
+    names = source.columns
+    column = names.messages or COLUMN
+    parts = MediaParts()
+    if source.ranking and column not in values:
+        return _pair_of_conversations(values, source, parts)
+    messages = read_messages(values, column, parts)
+    messages = with_system(values, source, messages)
+    if source.ranking:
+        answers = [_answer(values, name, parts) for name in (names.chosen, names.rejected)]
+    else:
+        if not messages:
+            raise FaultError(column, "there are no turns")
+        *messages, last = messages
+        answers = [last]
+    return _row(values, source, messages, answers, parts)
+
+
+def _pair_of_conversations(values: Values, source: DataSource, parts: "MediaParts") -> StandardRow:
+    """Two whole conversations that differ in their last turn only."""
+    names = source.columns
+    chosen = read_messages(values, names.chosen, parts)
+    rejected = read_messages(values, names.rejected, MediaParts())
+    if not chosen or chosen[:-1] != rejected[:-1]:
+        raise FaultError(names.rejected, "it differs from the chosen one before the last turn")
+    prompt = with_system(values, source, chosen[:-1])
+    return _row(values, source, prompt, [chosen[-1], rejected[-1]], parts)
+
+
+def _row(
+    values: Values,
+    source: DataSource,
+    prompt: list[Message],
+    answers: list[Message],
+    parts: "MediaParts",
+) -> StandardRow:
+    column = source.columns.messages or COLUMN
+    for answer in answers:
+        check_turns([*prompt, answer], column)
+    media = parts.media() or media_of(values, source)
+    check_media([*prompt, answers[0]], media)
+    return finish(values, source, prompt, answers, tools_of(values, source), media)
+
+
+@dataclass(slots=True)
+class MediaParts:
+    """Media found inside content parts, in order."""
+
+    paths: dict[str, list[str]] = field(
+        default_factory=lambda: {"image": [], "video": [], "audio": []}
+    )
+
+    def media(self) -> Media:
+        """All that was found."""
+        return Media(
+            images=tuple(self.paths["image"]),
+            videos=tuple(self.paths["video"]),
+            audios=tuple(self.paths["audio"]),
+        )
+
+
+def read_messages(values: Values, column: str, parts: MediaParts) -> list[Message]:
+    """The messages of a column; media found in them go to `parts`."""
+    turns = list_of(values, column, "messages")
+    return [_turn(turn, f"{column}[{number}]", parts) for number, turn in enumerate(turns)]
+
+
+def _answer(values: Values, column: str, parts: MediaParts) -> Message:
+    value = values.get(column)
+    if isinstance(value, str):
+        return Message(Role.ASSISTANT, value)
+    if isinstance(value, list):
+        if len(value) != 1:
+            raise FaultError(column, f"it has {len(value)} turns, not one")
+        value = value[0]
+    return _turn(value, column, parts)
+
+
+def _turn(turn: object, place: str, parts: MediaParts) -> Message:
+    if not isinstance(turn, Mapping):
+        raise FaultError(place, f"it is {kind_of(turn)}, not a message")
+    role = ROLES.get(str(turn.get("role")))
+    if role is None:
+        raise FaultError(f"{place}.role", f"{turn.get('role')!r} is none of {', '.join(ROLES)}")
+    content, reasoning, calls = _content(turn, place, parts)
+    if turn.get("tool_calls"):
+        calls += calls_of(turn["tool_calls"], f"{place}.tool_calls")
+    if calls and role is not Role.ASSISTANT:
+        raise FaultError(f"{place}.tool_calls", "only the assistant calls tools")
+    thought = text_of(turn, "reasoning_content", place=f"{place}.reasoning_content") or reasoning
+    return Message(role, content, calls, thought or None, _trained(turn, place))
+
+
+def _content(
+    turn: Mapping[str, object], place: str, parts: MediaParts
+) -> tuple[str, str, tuple[ToolCall, ...]]:
+    """(text with a placeholder for each medium, reasoning, tool calls written as parts)."""
+    value = turn.get("content")
+    if not isinstance(value, list):
+        return text_of(turn, "content", place=f"{place}.content"), "", ()
+    texts, thoughts = [], []
+    calls: tuple[ToolCall, ...] = ()
+    for number, part in enumerate(value):
+        inside = f"{place}.content[{number}]"
+        if not isinstance(part, Mapping):
+            raise FaultError(inside, f"it is {kind_of(part)}, not a content part")
+        kind = part.get("type")
+        if kind == "text":
+            key = "text" if "text" in part else "value"
+            texts.append(text_of(part, key, place=inside))
+        elif kind == "reasoning":
+            thoughts.append(text_of(part, "value", place=inside))
+        elif kind == "tool_call":
+            calls += calls_of(part.get("value"), inside)
+        elif kind in PARTS:
+            parts.paths[PARTS[kind]].append(_address(part, inside))
+            texts.append(f"<{PARTS[kind]}>")
+        else:
+            raise FaultError(f"{inside}.type", f"{kind!r} is no part that can be trained on")
+    return "".join(texts), "".join(thoughts), calls
+
+
+def _address(part: Mapping[str, object], place: str) -> str:
+    """The path of a medium, however the part writes it."""
+    for key in ("value", "image_url", "image", "video_url", "video", "audio_url", "audio", "path"):
+        value = part.get(key)
+        if isinstance(value, Mapping):
+            value = value.get("url", value.get("path"))
+        if isinstance(value, str) and value:
+            return value
+    raise FaultError(place, "there is no path in it")
+
+
+def _trained(turn: Mapping[str, object], place: str) -> bool | None:
+    """Whether the turn itself says that it is trained or not."""
+    if "train" in turn:
+        if not isinstance(turn["train"], bool):
+            raise FaultError(f"{place}.train", "it is not true or false")
+        return turn["train"]
+    weight = turn.get("loss_weight", turn.get("weight"))
+    if weight is None:
+        return None
+    if weight not in (0, 1):
+        raise FaultError(f"{place}.loss_weight", "it is neither 0 nor 1")
+    return bool(weight) if turn.get("role") == "assistant" else None

@@ -1,0 +1,38 @@
+"""The paper's standardized rows: prompt and response as lists of messages (Table 3)."""
+
+from dataclasses import replace
+
+from domain.aligners.fields import (
+    FaultError,
+    Values,
+    check_media,
+    check_turns,
+    faults_returned,
+    media_of,
+    tools_of,
+    with_system,
+)
+from domain.aligners.openai import MediaParts, read_messages
+from domain.aligners.responses import finish
+from domain.dataset import DataSource, StandardRow
+
+LIKED = "liked"
+
+
+@faults_returned
+def align(values: Values, source: DataSource) -> StandardRow:
+    """One response is a conversation, two are a preference; `liked` makes it feedback."""
+    parts = MediaParts()
+    prompt = with_system(values, source, read_messages(values, "prompt", parts))
+    answers = read_messages(values, "response", MediaParts())
+    if len(answers) not in (1, 2):
+        raise FaultError("response", f"it has {len(answers)} messages, not one or two")
+    if LIKED in values:
+        columns = replace(source.columns, kto_tag=source.columns.kto_tag or LIKED)
+        source = replace(source, columns=columns)
+    source = replace(source, ranking=len(answers) == 2)
+    for answer in answers:
+        check_turns([*prompt, answer], "prompt")
+    media = parts.media() or media_of(values, source)
+    check_media([*prompt, answers[0]], media)
+    return finish(values, source, prompt, answers, tools_of(values, source), media)

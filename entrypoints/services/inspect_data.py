@@ -1,0 +1,125 @@
+"""Inspect data: see which rows are used, how long they are, and which tokens are trained."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from domain.data_report import DataReport
+from domain.dataset import AlignedRow, DatasetKind
+from domain.errors import HextuneError, fail
+from domain.fingerprint import fingerprint
+from domain.masking import IGNORED, EncodedRow
+from domain.run_spec import DataSection, RunSpec
+from entrypoints.services.prepare_data import PrepareData, encode_rows
+from ports.model import ConversationEncoder, ModelBackend
+
+COMPARED_ROWS = 200
+"""Rows whose ids are compared with the tokenizer's own rendering."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """One row as it is trained: pieces of text, each with whether it carries a loss."""
+
+    file: str
+    line: int
+    pieces: Sequence[tuple[str, int, bool]]
+    """(text, token id, trained) of each token."""
+
+
+@dataclass(frozen=True, slots=True)
+class InspectData:
+    """Looks at the rows of a spec as its model sees them."""
+
+    prepare: PrepareData
+    models: ModelBackend
+
+    def report(self, spec: RunSpec) -> DataReport:
+        """The account of all rows. Raises HextuneError for sources that cannot be read."""
+        encoder, limit = self._encoder(spec)
+        data = replace(spec.data, on_bad_row="drop")
+        training, held_out = self.prepare.align(data, spec.seed)
+        rows = [*training.rows, *held_out.rows]
+        encoded = _encoded(rows, encoder, data)
+        lengths = [(row, found) for row, found in encoded if isinstance(found, EncodedRow)]
+        compared = [_agrees(row, encoder) for row in rows[:COMPARED_ROWS]]
+        dropped = [*training.dropped, *held_out.dropped]
+        return DataReport(
+            rows_read=len(rows) + len(dropped),
+            kinds=Counter(row.row.kind.value for row in rows),
+            formats={**training.formats, **held_out.formats},
+            dropped=dropped,
+            too_long=[
+                f"{row.file}:{row.line} {len(found.input_ids)} tokens: {data.over_long}"
+                for row, found in lengths
+                if len(found.input_ids) > limit
+            ],
+            refused=[
+                f"{row.file}:{row.line} {found.problems[0].message}"
+                for row, found in encoded
+                if isinstance(found, HextuneError)
+            ],
+            duplicates=list(_duplicates(rows)),
+            untrained=[f"{r.file}:{r.line}" for r, found in lengths if not found.trained_tokens],
+            limit=limit,
+            lengths=[len(found.input_ids) for _, found in lengths],
+            trained=[found.trained_tokens for _, found in lengths],
+            compared=sum(verdict is not None for verdict in compared),
+            equal=sum(verdict is True for verdict in compared),
+        )
+
+    def show(self, spec: RunSpec, first: int, count: int) -> Iterator[ShownRow]:
+        """Rows from number `first` (counted from 1) as they are trained."""
+        encoder, _ = self._encoder(spec)
+        training, _ = self.prepare.align(spec.data, spec.seed)
+        rows = list(training.rows)[first - 1 : first - 1 + count]
+        for row, found in _encoded(rows, encoder, spec.data):
+            if isinstance(found, HextuneError):
+                raise found
+            marks = [label != IGNORED for label in found.labels]
+            texts = encoder.pieces(found)
+            pieces = list(zip(texts, found.input_ids, marks, strict=True))
+            yield ShownRow(row.file, row.line, pieces)
+
+    def standard(self, spec: RunSpec) -> Iterator[dict[str, object]]:
+        """Every usable row in the paper's standardized structure."""
+        training, held_out = self.prepare.align(spec.data, spec.seed)
+        for row in (*training.rows, *held_out.rows):
+            yield row.row.as_json()
+
+    def _encoder(self, spec: RunSpec) -> tuple[ConversationEncoder, int]:
+        handle = self.models.inspect(spec.model)
+        if not handle.has_chat_template and spec.data.template is None:
+            raise fail("rule-no-chat-template", model=handle.name)
+        encoder = self.models.encoder(handle, spec.data.template)
+        return encoder, spec.data.row_limit(handle.context_tokens)
+
+
+def _encoded(
+    rows: Sequence[AlignedRow], encoder: ConversationEncoder, data: DataSection
+) -> list[tuple[AlignedRow, EncodedRow | HextuneError]]:
+    """Each row with what it is encoded to; rows of several kinds keep their order."""
+    found: dict[int, EncodedRow | HextuneError] = {}
+    for texts in (True, False):
+        numbers = [n for n, row in enumerate(rows) if (row.row.kind is DatasetKind.TEXT) is texts]
+        encoded = encode_rows([rows[n].row for n in numbers], encoder, data)
+        found |= dict(zip(numbers, encoded, strict=True))
+    return [(row, found[number]) for number, row in enumerate(rows)]
+
+
+def _agrees(row: AlignedRow, encoder: ConversationEncoder) -> bool | None:
+    if row.row.kind is DatasetKind.TEXT:
+        return None
+    try:
+        return encoder.agrees(row.row.conversation())
+    except HextuneError:
+        return None
+
+
+def _duplicates(rows: Sequence[AlignedRow]) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for row in rows:
+        place = f"{row.file}:{row.line}"
+        first = seen.setdefault(fingerprint(row.row.as_json()), place)
+        if first != place:
+            yield f"{place} stands at {first} too"
