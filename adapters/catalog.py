@@ -1,8 +1,8 @@
 """The catalogue: folders are kinds, file names are names, plug-ins add entry points.
 
 Parts that are code stand in `adapters/<kind>/<name>.py`; parts that are data stand in
-`adapters/data/<kind>/<name>.json`, `.yaml` or `.jinja`. Third parties add code under the entry-point group
-`hextune.<kind>`.
+`adapters/data/<kind>/<name>.json`, `.yaml` or `.jinja`. Third parties add code under the
+entry-point group `hextune.<kind>`.
 """
 
 import ast

@@ -108,15 +108,16 @@ def _array_lines(text: str, count: int) -> Iterator[int]:
 
 
 def _csv(file: IO[bytes], path: str) -> Iterator[LocatedRow]:
-    reader = csv.DictReader((line for _, line in _lines(file, path)), strict=True)
-    before = 1
+    reader = csv.reader((line for _, line in _lines(file, path)), strict=True)
     try:
-        for row in reader:
-            if None in row or None in row.values():
-                cells = len([cell for cell in row.values() if cell is not None])
-                reason = f"it does not have the header's {len(reader.fieldnames or [])} cells"
-                raise broken(path, before + 1, f"{reason} ({cells} found)")
-            yield _row(dict(row), path, before + 1)
+        header = next(reader, [])
+        before = reader.line_num
+        for cells in reader:
+            if cells and len(cells) != len(header):
+                reason = f"it does not have the header's {len(header)} cells ({len(cells)} found)"
+                raise broken(path, before + 1, reason)
+            if cells:
+                yield _row(dict(zip(header, cells, strict=True)), path, before + 1)
             before = reader.line_num
     except csv.Error as error:
         raise broken(path, reader.line_num, error) from None

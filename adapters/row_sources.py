@@ -87,9 +87,9 @@ def _remote_rows(path: str) -> Iterator[LocatedRow]:
     suffix, compression = _suffix(path)
     try:
         file = fsspec.open(path, "rb")
-        yield from rows_of(path, suffix, compression, lambda: cast("IO[bytes]", file.open()))
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError, OSError) as error:
         raise broken(path, None, str(error).partition("\n")[0]) from None
+    return rows_of(path, suffix, compression, lambda: cast("IO[bytes]", file.open()))
 
 
 def _hub_rows(source: DataSource) -> Iterator[LocatedRow]:

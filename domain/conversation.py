@@ -58,6 +58,10 @@ class Message:
             turn["reasoning_content"] = self.reasoning
         return turn
 
+    def as_row_json(self) -> dict[str, Any]:
+        """The turn as a row of a data file writes it: whether it is trained belongs to it."""
+        return self.as_json() | ({} if self.trained is None else {"train": self.trained})
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:

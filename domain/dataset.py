@@ -177,6 +177,11 @@ class StandardRow:
     media: Media = Media()
     """What the row shows or plays."""
 
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """All turns: the prompt's, then every response."""
+        return (*self.prompt, *self.responses)
+
     def conversation(self, response: int = 0) -> Conversation:
         """The turns with one of the responses."""
         return Conversation((*self.prompt, self.responses[response]), self.tools)
@@ -186,8 +191,8 @@ class StandardRow:
         if self.kind is DatasetKind.TEXT:
             return {"text": self.text}
         row: dict[str, object] = {
-            "prompt": [message.as_json() for message in self.prompt],
-            "response": [message.as_json() for message in self.responses],
+            "prompt": [message.as_row_json() for message in self.prompt],
+            "response": [message.as_row_json() for message in self.responses],
         }
         if self.tools:
             row["tools"] = [dict(tool) for tool in self.tools]
@@ -227,5 +232,7 @@ class AlignedDataset:
     """SHA-256 over the rows: equal data, equal fingerprint."""
     formats: Mapping[str, str]
     """Name of each source to the format it was read as."""
+    rows_read: int
+    """Rows in all sources, before any was left out, drawn or repeated."""
     dropped: Sequence[str] = ()
     """One line for each row left out: file:line column and reason."""

@@ -86,7 +86,7 @@ TEXTS: Mapping[str, ErrorText] = {
     ),
     "rule-no-chat-template": ErrorText(
         "The tokenizer of `{model}` has no chat template.",
-        "Use an instruction-tuned model of the same family.",
+        "Name one with model.template (`tune list templates`), or use a chat model of its family.",
     ),
     "rule-does-not-fit": ErrorText(
         "The run needs about {needed} of memory, and {device} has {available}.",
@@ -189,9 +189,6 @@ TEXTS: Mapping[str, ErrorText] = {
     ),
     "package-missing": ErrorText(
         "{feature} needs the package `{package}`, which is not installed.", "{install}", 5
-    ),
-    "package-version": ErrorText(
-        "{feature} needs {package} {wanted}; {found} is installed.", "{install}", 5
     ),
     # -- runs -------------------------------------------------------------------------------
     "run-missing": ErrorText(

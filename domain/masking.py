@@ -34,12 +34,17 @@ class EncodedRow:
         return sum(label != IGNORED for label in self.labels)
 
 
+def answers(messages: Sequence[Message]) -> list[int]:
+    """Positions of the assistant's turns."""
+    return [n for n, message in enumerate(messages) if message.role is Role.ASSISTANT]
+
+
 def trained_turns(messages: Sequence[Message], train_on: TrainOn) -> list[int]:
     """Positions of the assistant's turns that are trained.
 
     What a turn says itself wins; a turn that says nothing follows `train_on`.
     """
-    turns = [n for n, message in enumerate(messages) if message.role is Role.ASSISTANT]
+    turns = answers(messages)
     by_policy = set(turns[-1:] if train_on is TrainOn.LAST_TURN else turns)
     flags = {n: messages[n].trained for n in turns}
     return [n for n in turns if flags[n] or (flags[n] is None and n in by_policy)]
@@ -61,6 +66,21 @@ def label_tokens(
     return EncodedRow(tuple(input_ids), tuple(labels))
 
 
+def outside(spans: Sequence[tuple[int, int]], length: int) -> list[tuple[int, int]]:
+    """The spans between the sorted `spans` of a text of `length` characters."""
+    starts = [0, *(end for _, end in spans)]
+    ends = [*(start for start, _ in spans), length]
+    return [(start, end) for start, end in zip(starts, ends, strict=True) if start < end]
+
+
 def label_everything(input_ids: Sequence[int]) -> EncodedRow:
     """Every token carries a loss, as plain text and `everything` want it."""
     return EncodedRow(tuple(input_ids), tuple(input_ids))
+
+
+def label_runs(input_ids: Sequence[int], runs: Sequence[tuple[int, int]]) -> EncodedRow:
+    """Label the tokens of each run (first, one past the last) by their own ids, others ignored."""
+    labels = [IGNORED] * len(input_ids)
+    for first, end in runs:
+        labels[first:end] = input_ids[first:end]
+    return EncodedRow(tuple(input_ids), tuple(labels))

@@ -51,7 +51,11 @@ class ModelHandle:
     linear: Sequence[LinearLayers]
     """Linear layers inside the decoder; the output head is not among them."""
     has_chat_template: bool
-    """Whether the tokenizer carries a chat template."""
+    """Whether there is a chat template: the tokenizer's own, or `template`."""
+    template: str | None = None
+    """Text of the template used instead of the tokenizer's own."""
+    template_reason: str = "the tokenizer's own"
+    """Which template it is, and why."""
     licence: str | None = None
     """The licence, where the source names one."""
     adapters: Sequence[str] = ()

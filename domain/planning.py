@@ -62,6 +62,7 @@ def make_plan(
     decisions += [
         _derived("device", hardware.name, f"the first {hardware.kind.value} device"),
         _derived("precision", _dtype_line(precision.mode, precision.compute), precision.reason),
+        _derived("template", data.template_fingerprint[:12], model.template_reason),
         *_data_decisions(spec, data, model),
         *_step_decisions(spec, steps),
         _derived(

@@ -1,7 +1,7 @@
 """Rows ready to train on, with the account of every row that was read."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -56,9 +56,17 @@ class PreparedData:
         return sum(row.trained_tokens for row in self.train)
 
 
-def hold_out(rows: Sequence[T], fraction: float, seed: int) -> tuple[list[T], list[T]]:
-    """(training rows, held-out rows): at least one row each where there are two, order kept."""
-    count = min(max(1, round(len(rows) * fraction)), max(len(rows) - 1, 0))
-    chosen = set(random.Random(seed).sample(range(len(rows)), count))
-    training = [row for number, row in enumerate(rows) if number not in chosen]
-    return training, [row for number, row in enumerate(rows) if number in chosen]
+def hold_out(
+    rows: Sequence[T], origins: Sequence[Hashable], fraction: float, seed: int
+) -> tuple[list[T], list[T]]:
+    """(training rows, held-out rows): at least one row each where there are two, order kept.
+
+    Rows of one origin stay together, be they pieces of a long row or a row that was drawn twice:
+    what is held out is never trained on.
+    """
+    distinct = list(dict.fromkeys(origins))
+    count = min(max(1, round(len(distinct) * fraction)), max(len(distinct) - 1, 0))
+    chosen = set(random.Random(seed).sample(distinct, count))
+    placed = list(zip(rows, origins, strict=True))
+    training = [row for row, origin in placed if origin not in chosen]
+    return training, [row for row, origin in placed if origin in chosen]

@@ -107,7 +107,7 @@ def _too_long_for_model(c: RuleContext) -> Facts | None:
 
 
 def _no_chat_template(c: RuleContext) -> Facts | None:
-    if c.model is None or c.model.has_chat_template or c.spec.data.template is not None:
+    if c.model is None or c.model.has_chat_template:
         return None
     return {"model": c.model.name}
 

@@ -34,6 +34,9 @@ class ModelSection:
     """Hub revision: a branch, tag or commit."""
     trust_remote_code: bool = False
     """Run Python code from the model's repository. Read it first."""
+    template: str | None = None
+    """Chat template: a name of `tune list templates` or a .jinja file; the tokenizer's own where
+    not set, or the model family's where it has none. It is saved with the result."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     """Attention kernel: PyTorch's fused one, or the plain one."""
     gradient_checkpointing: bool = False
@@ -56,9 +59,6 @@ class DataSection:
     """Share of the training rows to hold out instead, chosen by the seed."""
     max_samples: int | None = limited(None, ge=1)
     """Use only the first rows of the mixed sources, after dropping bad ones."""
-    template: str | None = None
-    """Chat template: a name of `tune list templates` or a .jinja file; the tokenizer's own where
-    not set, or the model family's where it has none."""
     reasoning: Literal["keep", "drop"] = "keep"
     """Reasoning of assistant turns: handed to the template, or left out before rendering."""
     max_tokens: int | None = limited(None, ge=8)

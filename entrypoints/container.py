@@ -38,6 +38,7 @@ class Container(containers.DeclarativeContainer):
     spec_reader = providers.ThreadSafeSingleton(late("adapters.spec_file:FileSpecReader"), catalog)
     hardware = providers.ThreadSafeSingleton(late("adapters.hardware:TorchHardware"))
     rows = providers.ThreadSafeSingleton(late("adapters.row_sources:SourceRowReader"), catalog)
+    encoded_cache = providers.ThreadSafeSingleton(late("adapters.encoded_cache:FileEncodedCache"))
     jobs = providers.ThreadSafeSingleton(late("adapters.jobs_files:FileJobStore"), config.runs)
     launcher = providers.ThreadSafeSingleton(late("adapters.launch_process:ProcessLauncher"))
     models = providers.ThreadSafeSingleton(late("adapters.models.hf:HfModelBackend"), catalog)
@@ -47,7 +48,9 @@ class Container(containers.DeclarativeContainer):
     open_engine = providers.Factory(late("adapters.engines:open_engine"), catalog, hardware)
 
     # -- use cases ----------------------------------------------------------------------------
-    prepare_data = providers.Factory(late(f"{SERVICES}.prepare_data:PrepareData"), rows)
+    prepare_data = providers.Factory(
+        late(f"{SERVICES}.prepare_data:PrepareData"), rows, encoded_cache
+    )
     inspect_data = providers.Factory(
         late(f"{SERVICES}.inspect_data:InspectData"), prepare_data, models
     )

@@ -65,8 +65,8 @@ class ModelBackend(Protocol):
     def inspect(self, model: ModelSection) -> ModelHandle:
         """Shape and identity, without weights. Raises HextuneError where there is no such model."""
 
-    def encoder(self, handle: ModelHandle, template: str | None) -> ConversationEncoder:
-        """The model's encoder; `template` names another than its own. No weights are read."""
+    def encoder(self, handle: ModelHandle) -> ConversationEncoder:
+        """The model's encoder, with the handle's template. No weights are read."""
 
     def load(
         self, model: ModelSection, precision: PrecisionPolicy, quantization: object | None

@@ -40,7 +40,7 @@ class Engine:
             network = PeftModel.from_pretrained(network, handle.adapters[0])
         self._device = DEVICES.get(hardware.kind, hardware.kind.value)
         self._network = network.to(self._device).eval()
-        self._tokenizer = tokenizer_of(handle.path, handle.revision)
+        self._tokenizer = tokenizer_of(handle)
         self._encoder = HfEncoder(self._tokenizer)
         self._context_tokens = handle.context_tokens
         self._served = {model.name: model for model in resolved.served()}

@@ -7,17 +7,44 @@ and each piece in between is tokenized with special tokens switched off.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from domain.conversation import Conversation, Message
+from domain.conversation import Conversation, Message, ToolCall
 from domain.errors import fail
 
-PRIVATE = range(0xE000, 0xF8FF)
-"""Private use characters; one that the conversation does not use marks what was masked."""
+PRIVATE = range(0xE000, 0xF900)
+"""Private use characters; those that a conversation does not use stand for its special tokens."""
 
 Tokens = tuple[list[int], list[tuple[int, int]]]
+
+
+class Specials:
+    """The special tokens of a tokenizer, and where they stand in a text."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self.tokens = tuple(sorted(set(tokens), key=lambda token: (-len(token), token)))
+        self._beginnings = {token[0] for token in self.tokens}
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Finds any of them, the longest first."""
+        return re.compile("|".join(map(re.escape, self.tokens)))
+
+    def inside(self, text: str) -> set[str]:
+        """Those that stand in `text`."""
+        if not any(beginning in text for beginning in self._beginnings):
+            return set()
+        return set(self.pattern.findall(text))
+
+
+def special_tokens(tokenizer: Any) -> Specials:
+    """Every token a tokenizer treats as a command, named in its settings or only in its table."""
+    table = tokenizer.added_tokens_decoder.values()
+    tokens = [*tokenizer.all_special_tokens, *(str(token) for token in table if token.special)]
+    return Specials([token for token in tokens if token])
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +52,9 @@ class Escaped:
     """A conversation whose special tokens are masked, and how to tokenize its rendering."""
 
     conversation: Conversation
-    mask: str
-    """The character that stands for each character of a masked token."""
-    hidden: tuple[str, ...]
-    """The masked tokens in the order they stand."""
-    specials: tuple[str, ...]
+    masks: Mapping[str, str]
+    """Each masked token, and the character that stands for each of its characters."""
+    specials: Specials
     """The tokenizer's special tokens."""
 
     def tokens(self, tokenizer: Any, masked: str) -> Tokens:
@@ -37,24 +62,21 @@ class Escaped:
         template = self._pieces(masked)
         whole = tokenizer(masked, add_special_tokens=False)["input_ids"]
         if _encode(tokenizer, masked, template)[0] != whole:
-            raise fail("data-special-token", token=self.hidden[0])
+            raise fail("data-special-token", token=next(iter(self.masks)))
         return _encode(tokenizer, self._restored(masked), template)
 
     def _restored(self, masked: str) -> str:
-        restored, position = "", 0
-        for token in self.hidden:
-            found = masked.find(self.mask * len(token), position)
-            if found < 0:
+        for token, mask in self.masks.items():
+            masked = masked.replace(mask * len(token), token)
+            if mask in masked:
                 raise fail("data-special-token", token=token)
-            restored += masked[position:found] + token
-            position = found + len(token)
-        return restored + masked[position:]
+        return masked
 
     def _pieces(self, masked: str) -> list[tuple[int, int, bool]]:
         """(start, end, is a special token) of the template's own tokens and what lies between."""
         pieces: list[tuple[int, int, bool]] = []
         position = 0
-        for found in re.finditer("|".join(map(re.escape, self.specials)), masked):
+        for found in self.specials.pattern.finditer(masked):
             pieces += [(position, found.start(), False), (found.start(), found.end(), True)]
             position = found.end()
         return [piece for piece in (*pieces, (position, len(masked), False)) if piece[0] < piece[1]]
@@ -79,20 +101,61 @@ def _encode(tokenizer: Any, text: str, pieces: Sequence[tuple[int, int, bool]]) 
     return ids, offsets
 
 
-def escape(conversation: Conversation, specials: tuple[str, ...]) -> Escaped | None:
+def escape(conversation: Conversation, specials: Specials) -> Escaped | None:
     """The conversation with its special tokens masked; None where there are none."""
-    if not specials:
+    hidden = {token for text in _texts(conversation) for token in specials.inside(text)}
+    if not hidden:
         return None
-    text = "".join(message.content for message in conversation.messages)
-    if not any(special in text for special in specials):
-        return None
-    mask = next(chr(code) for code in PRIVATE if chr(code) not in text)
-    pattern = re.compile("|".join(map(re.escape, specials)))
-    hidden = tuple(pattern.findall(text))
+    used = {character for text in _texts(conversation) for character in text}
+    free = (chr(code) for code in PRIVATE if chr(code) not in used)
+    masks = dict(zip(sorted(hidden), free, strict=False))
+    if len(masks) < len(hidden):
+        raise fail("data-special-token", token=min(hidden - set(masks)))
 
-    def masked(message: Message) -> Message:
-        content = pattern.sub(lambda found: mask * len(found[0]), message.content)
-        return replace(message, content=content)
+    def masked(value: Any) -> Any:
+        if isinstance(value, str):
+            return specials.pattern.sub(lambda found: masks[found[0]] * len(found[0]), value)
+        if isinstance(value, Mapping):
+            return {masked(key): masked(inner) for key, inner in value.items()}
+        return [masked(inner) for inner in value] if isinstance(value, list) else value
 
-    messages = tuple(masked(message) for message in conversation.messages)
-    return Escaped(replace(conversation, messages=messages), mask, hidden, specials)
+    def masked_message(message: Message) -> Message:
+        calls = [ToolCall(masked(call.name), masked(call.arguments)) for call in message.tool_calls]
+        return replace(
+            message,
+            content=masked(message.content),
+            tool_calls=tuple(calls),
+            reasoning=masked(message.reasoning),
+        )
+
+    shown = Conversation(
+        tuple(masked_message(message) for message in conversation.messages),
+        tuple(masked(tool) for tool in conversation.tools),
+    )
+    return Escaped(shown, masks, specials)
+
+
+def _texts(conversation: Conversation) -> Iterator[str]:
+    """Every text a template may show."""
+    for message in conversation.messages:
+        yield message.content
+        if message.reasoning is not None:
+            yield message.reasoning
+        for call in message.tool_calls:
+            yield call.name
+            yield from _strings(call.arguments)
+    for tool in conversation.tools:
+        yield from _strings(tool)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """The texts inside a JSON value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield key
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)

@@ -1,5 +1,6 @@
 """Models of Hugging Face transformers: inspected on the meta device, loaded, merged."""
 
+import copy
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from adapters.families import TemplateChoice, template_for
 from adapters.models.builtin import PREFIX, builtin_folder
 from adapters.models.merging import merge_and_compare
 from adapters.models.rendering import HfEncoder
@@ -18,6 +20,7 @@ from ports.catalog import Catalog
 from ports.model import ConversationEncoder, LoadedModel, MergeReport
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+OWN_TEMPLATE = "the tokenizer's own"
 NAME_PLACE = Place(field="model.name")
 
 
@@ -44,6 +47,8 @@ class HfModelBackend:
         config = _config(path, model)
         network = _skeleton(config, model.trust_remote_code)
         text = config.get_text_config()
+        tokenizer = _tokenizer(path, model.revision)
+        chosen = self._template(model, tokenizer, config.model_type)
         licence = None
         if model.name.startswith(PREFIX):
             name = model.name.removeprefix(PREFIX)
@@ -62,21 +67,28 @@ class HfModelBackend:
             hidden=text.hidden_size,
             heads=text.num_attention_heads,
             linear=_linear_layers(network),
-            has_chat_template=tokenizer_of(path, model.revision).chat_template is not None,
+            has_chat_template=chosen is not None or tokenizer.chat_template is not None,
+            template=chosen.text if chosen else None,
+            template_reason=f"{chosen.name}: {chosen.reason}" if chosen else OWN_TEMPLATE,
             licence=licence,
         )
 
-    def encoder(self, handle: ModelHandle, template: str | None) -> ConversationEncoder:
-        """The tokenizer with its own chat template, or with the one named."""
-        text = None if template is None else self._template(template)
-        return HfEncoder(tokenizer_of(handle.path, handle.revision), text)
+    def encoder(self, handle: ModelHandle) -> ConversationEncoder:
+        """The tokenizer with its chat template, or with the handle's."""
+        return HfEncoder(tokenizer_of(handle), own_template=handle.template is None)
 
-    def _template(self, name: str) -> str:
-        """The text of a .jinja file, or of a template in the catalogue."""
-        file = Path(name)
-        if file.suffix == ".jinja" and file.is_file():
-            return file.read_text(encoding="utf-8")
-        return str(self._catalog.description("templates", name)["text"])
+    def _template(self, model: ModelSection, tokenizer: Any, family: str) -> TemplateChoice | None:
+        """The template used instead of the tokenizer's own: as asked, or the family's for none."""
+        if model.template is not None:
+            file = Path(model.template)
+            if file.suffix == ".jinja" and file.is_file():
+                text = file.read_text(encoding="utf-8")
+            else:
+                text = str(self._catalog.description("templates", model.template)["text"])
+            return TemplateChoice(model.template, text, "set in the spec")
+        if tokenizer.chat_template is not None:
+            return None
+        return template_for(self._catalog, model_name=model.name, model_type=family)
 
     def load(
         self, model: ModelSection, precision: PrecisionPolicy, quantization: object | None
@@ -90,12 +102,12 @@ class HfModelBackend:
             attn_implementation=model.attention,
             trust_remote_code=model.trust_remote_code,
         )
-        tokenizer = tokenizer_of(handle.path, handle.revision)
+        tokenizer = tokenizer_of(handle)
         return HfLoaded(handle, network, tokenizer)
 
     def merge(self, handle: ModelHandle, target: str, dtype: str) -> MergeReport:
         """Merged weights in safetensors under `target`, compared after reading them back."""
-        tokenizer = tokenizer_of(handle.path, handle.revision)
+        tokenizer = tokenizer_of(handle)
         return merge_and_compare(handle, tokenizer, target, dtype, load_network)
 
     def _locate(self, name: str) -> str:
@@ -120,8 +132,17 @@ def load_network(handle: ModelHandle, *, dtype: str, **settings: Any) -> Any:
     )
 
 
+def tokenizer_of(handle: ModelHandle) -> Any:
+    """The model's tokenizer, carrying the handle's template where it has one."""
+    tokenizer = _tokenizer(handle.path, handle.revision)
+    if handle.template is not None:
+        tokenizer = copy.copy(tokenizer)
+        tokenizer.chat_template = handle.template
+    return tokenizer
+
+
 @cache
-def tokenizer_of(path: str, revision: str | None) -> Any:
+def _tokenizer(path: str, revision: str | None) -> Any:
     """The tokenizer of a folder or hub id. Raises HextuneError where it cannot be read."""
     from transformers import AutoTokenizer
 

@@ -7,15 +7,25 @@ extension of a shorter one; where the template rewrites earlier turns, it is ref
 Special tokens written inside messages are text, not commands: see `adapters.models.escaping`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Any
 
 from adapters.detokenizing import Detokenizer
-from adapters.models.escaping import Escaped, escape
+from adapters.models.escaping import Escaped, escape, special_tokens
 from domain.conversation import Conversation
 from domain.errors import HextuneError, fail
-from domain.masking import EncodedRow, TrainOn, label_everything, label_tokens, trained_turns
+from domain.masking import (
+    EncodedRow,
+    TrainOn,
+    answers,
+    label_everything,
+    label_runs,
+    label_tokens,
+    outside,
+    trained_turns,
+)
 
 BATCH = 512
 """Conversations tokenized at once; the tokenizer spreads a batch over the cores."""
@@ -27,11 +37,11 @@ Rendered = tuple[str, list[tuple[int, int]] | None, Escaped | None]
 class HfEncoder:
     """Implements ports.model.ConversationEncoder with a fast tokenizer."""
 
-    def __init__(self, tokenizer: Any, template: str | None = None) -> None:
+    def __init__(self, tokenizer: Any, own_template: bool = True) -> None:
         self._tokenizer = tokenizer
-        self._template = template or tokenizer.chat_template
-        self._specials = tuple(sorted(tokenizer.all_special_tokens, key=len, reverse=True))
-        self.template_fingerprint = sha256(str(self._template).encode()).hexdigest()
+        self._own_template = own_template
+        self._specials = special_tokens(tokenizer)
+        self.template_fingerprint = sha256(str(tokenizer.chat_template).encode()).hexdigest()
         self.tokenizer_fingerprint = sha256(
             tokenizer.backend_tokenizer.to_str().encode()
         ).hexdigest()
@@ -46,12 +56,17 @@ class HfEncoder:
     def encode_all(
         self, conversations: Sequence[Conversation], train_on: TrainOn
     ) -> list[EncodedRow | HextuneError]:
-        """Each conversation encoded, or the error that says why it cannot be."""
-        found: list[EncodedRow | HextuneError] = []
-        for start in range(0, len(conversations), BATCH):
-            batch = conversations[start : start + BATCH]
-            found += self._encode_batch([self._rendered(each, train_on) for each in batch])
-        return found
+        """Each conversation encoded, or the error that says why it cannot be.
+
+        One batch is tokenized, outside Python's lock, while the next one is rendered.
+        """
+        batches = []
+        with ThreadPoolExecutor(1) as pool:
+            for start in range(0, len(conversations), BATCH):
+                batch = conversations[start : start + BATCH]
+                rendered = [self._rendered(each, train_on) for each in batch]
+                batches.append(pool.submit(self._encode_batch, rendered))
+        return [row for batch in batches for row in batch.result()]
 
     def encode_texts(self, texts: Sequence[str]) -> list[EncodedRow]:
         """Documents as they stand, closed by the end-of-text token; every token is trained."""
@@ -67,7 +82,7 @@ class HfEncoder:
 
     def agrees(self, conversation: Conversation) -> bool | None:
         """Whether `apply_chat_template` gives the same ids; None without a template of its own."""
-        if self._template != self._tokenizer.chat_template:
+        if not self._own_template:
             return None
         theirs = self._tokenizer.apply_chat_template(
             conversation.as_json(), tools=conversation.tools_as_json(), tokenize=True
@@ -95,7 +110,6 @@ class HfEncoder:
             rendered: str = self._tokenizer.apply_chat_template(
                 messages,
                 tools=tools,
-                chat_template=self._template,
                 tokenize=False,
                 add_generation_prompt=ask,
             )
@@ -111,10 +125,12 @@ class HfEncoder:
             shown = escaped.conversation if escaped else conversation
             text = self.render(shown.as_json(), shown.tools_as_json())
             self._check_tools(shown, text)
-            if train_on is TrainOn.EVERYTHING:
-                return text, None, escaped
             turns = trained_turns(conversation.messages, train_on)
-            return text, [self._span(shown, number, text) for number in turns], escaped
+            if train_on is not TrainOn.EVERYTHING:
+                return text, [self._span(shown, number, text) for number in turns], escaped
+            silent = [n for n in answers(conversation.messages) if n not in turns]
+            spans = [self._span(shown, number, text) for number in silent]
+            return text, outside(spans, len(text)) if spans else None, escaped
         except HextuneError as error:
             return error
 
@@ -140,22 +156,44 @@ class HfEncoder:
         self, batch: Sequence[Rendered | HextuneError]
     ) -> list[EncodedRow | HextuneError]:
         plain = [item[0] for item in batch if not isinstance(item, HextuneError) and not item[2]]
-        encoded: Any = {"input_ids": [], "offset_mapping": []}
-        if plain:
-            encoded = self._tokenizer(plain, add_special_tokens=False, return_offsets_mapping=True)
-        rows = iter(zip(encoded["input_ids"], encoded["offset_mapping"], strict=True))
-        found: list[EncodedRow | HextuneError] = []
-        for item in batch:
-            if isinstance(item, HextuneError):
-                found.append(item)
-                continue
-            text, spans, escaped = item
+        core = self._tokenizer.backend_tokenizer
+        core.encode_special_tokens = False  # escaping leaves it on
+        core.no_truncation()  # a saved tokenizer may bring either
+        core.no_padding()
+        encoded = iter(core.encode_batch(plain, add_special_tokens=False))
+        return [
+            item if isinstance(item, HextuneError) else self._labelled(item, encoded)
+            for item in batch
+        ]
+
+    def _labelled(self, item: Rendered, encoded: Iterator[Any]) -> EncodedRow | HextuneError:
+        """A rendered row's ids, with the labels of its spans; `encoded` holds the plain rows."""
+        text, spans, escaped = item
+        if escaped:
             try:
-                ids, offsets = escaped.tokens(self._tokenizer, text) if escaped else next(rows)
+                ids, offsets = escaped.tokens(self._tokenizer, text)
             except HextuneError as error:
-                found.append(error)
-                continue
-            found.append(
-                label_everything(ids) if spans is None else label_tokens(ids, offsets, spans)
-            )
-        return found
+                return error
+            return label_everything(ids) if spans is None else label_tokens(ids, offsets, spans)
+        found = next(encoded)
+        if spans is None:
+            return label_everything(found.ids)
+        end = len(text)
+        bounds = [(_first_token(found, a, end), _first_token(found, b, end)) for a, b in spans]
+        if any(bound is None for pair in bounds for bound in pair):
+            return label_tokens(found.ids, found.offsets, spans)
+        return label_runs(found.ids, bounds)  # type: ignore[arg-type]
+
+
+def _first_token(encoding: Any, character: int, end: int) -> int | None:
+    """The first token that begins at or after a character; None where only offsets can tell.
+
+    Asked of the tokenizer itself: turning every offset into Python values costs more than encoding.
+    """
+    if character == end:
+        return len(encoding)
+    token = encoding.char_to_token(character)
+    if token is None:
+        return None
+    start, _ = encoding.token_to_chars(token)
+    return int(token) if start == character else int(token) + 1

@@ -5,8 +5,8 @@ from domain.aligners.fields import (
     Values,
     check_media,
     check_turns,
+    checked_text,
     faults_returned,
-    kind_of,
     list_of,
     media_of,
     text_of,
@@ -46,7 +46,7 @@ def _answers(values: Values, source: DataSource) -> list[Message]:
         if len(found) != 2:
             raise FaultError(names.response, f"it has {len(found)} answers, not two")
         places = [f"{names.response}[{number}]" for number in range(2)]
-        texts = [_text(answer, place) for answer, place in zip(found, places, strict=True)]
+        texts = [checked_text(answer, place) for answer, place in zip(found, places, strict=True)]
     else:
         texts, places = [text_of(values, names.response)], [names.response]
     for text, place in zip(texts, places, strict=True):
@@ -55,19 +55,15 @@ def _answers(values: Values, source: DataSource) -> list[Message]:
     return [Message(Role.ASSISTANT, text) for text in texts]
 
 
-def _text(value: object, place: str) -> str:
-    if not isinstance(value, str):
-        raise FaultError(place, f"it is {kind_of(value)}, not text")
-    return value
-
-
 def _history(values: Values, column: str) -> list[Message]:
-    if values.get(column) is None:
+    if values.get(column) in (None, ""):  # an empty CSV cell is the latter
         return []
     turns: list[Message] = []
     for number, pair in enumerate(list_of(values, column, "pairs")):
         filled = isinstance(pair, list) and len(pair) == 2
-        if not filled or not all(isinstance(text, str) and text for text in pair):
-            raise FaultError(f"{column}[{number}]", "it is not a [question, answer] pair")
-        turns += [Message(Role.USER, pair[0]), Message(Role.ASSISTANT, pair[1])]
+        place = f"{column}[{number}]"
+        if not filled or not all(isinstance(text, str) and text.strip() for text in pair):
+            raise FaultError(place, "it is not a [question, answer] pair")
+        question, answer = (checked_text(text, place) for text in pair)
+        turns += [Message(Role.USER, question), Message(Role.ASSISTANT, answer)]
     return turns

@@ -1,6 +1,8 @@
 """Reading columns: typed values, or the fault that says what is wrong with them."""
 
 import json
+import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -11,6 +13,11 @@ from domain.fingerprint import Json
 T = TypeVar("T")
 NAMES = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list"}
 Values = Mapping[str, object]
+
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair: JSON escapes can write one alone, UTF-8 cannot."""
+DEEPEST = 100
+"""Levels of nesting in tool definitions and arguments."""
 
 
 class FaultError(Exception):
@@ -45,12 +52,17 @@ def kind_of(value: object) -> str:
 def text_of(values: Values, column: str, *, place: str | None = None) -> str:
     """Text of a column; empty where it is missing."""
     value = values.get(column)
-    if value is None:
-        return ""
+    return "" if value is None else checked_text(value, place or column)
+
+
+def checked_text(value: object, place: str) -> str:
+    """`value` as text that tokenizers and files can hold."""
     if not isinstance(value, str):
-        raise FaultError(place or column, f"it is {kind_of(value)}, not text")
+        raise FaultError(place, f"it is {kind_of(value)}, not text")
     if "\x00" in value:
-        raise FaultError(place or column, "it holds a NUL byte")
+        raise FaultError(place, "it holds a NUL byte")
+    if HALF_CHARACTER.search(value):
+        raise FaultError(place, "it holds half of a character")
     return value
 
 
@@ -79,7 +91,7 @@ def _framed(tool: Mapping[str, Any], place: str) -> Mapping[str, Json]:
     function = tool.get("function", tool) if tool.get("type") == "function" else tool
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise FaultError(place, "the tool has no name")
-    return {"type": "function", "function": dict(function)}
+    return {"type": "function", "function": _plain(function, place)}
 
 
 def calls_of(value: object, place: str) -> tuple[ToolCall, ...]:
@@ -102,7 +114,8 @@ def _call(call: object, place: str) -> ToolCall:
         arguments = json_text(arguments or "{}", f"{place}.arguments")
     if not isinstance(arguments, Mapping):
         raise FaultError(f"{place}.arguments", f"they are {kind_of(arguments)}, not an object")
-    return ToolCall(inner["name"], dict(arguments))
+    name = checked_text(inner["name"], f"{place}.name")
+    return ToolCall(name, _plain(arguments, f"{place}.arguments"))
 
 
 def json_text(text: str, place: str) -> Any:
@@ -111,6 +124,26 @@ def json_text(text: str, place: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise FaultError(place, f"it is not JSON: {error.msg} at column {error.colno}") from None
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits, 1000 brackets
+        raise FaultError(place, f"it is not JSON we can read: {error}") from None
+
+
+def _plain(value: Any, place: str, depth: int = 0) -> Any:
+    """A copy of `value` where all of it is JSON with text that can be encoded."""
+    if depth > DEEPEST:
+        raise FaultError(place, f"it is nested more than {DEEPEST} deep")
+    if isinstance(value, str):
+        return checked_text(value, place)
+    if isinstance(value, Mapping):
+        items = value.items()
+        return {checked_text(k, place): _plain(inner, place, depth + 1) for k, inner in items}
+    if isinstance(value, list):
+        return [_plain(inner, place, depth + 1) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise FaultError(place, f"it holds {value}, which is no number of JSON")
+    if value is not None and not isinstance(value, bool | int | float):
+        raise FaultError(place, f"it holds a {type(value).__name__}, which is not JSON")
+    return value
 
 
 def media_of(values: Values, source: DataSource) -> Media:
@@ -130,7 +163,7 @@ def _paths(values: Values, column: str) -> tuple[str, ...]:
     paths = [value] if isinstance(value, str) else value
     if not isinstance(paths, list) or not all(isinstance(path, str) and path for path in paths):
         raise FaultError(column, "it is not a list of paths")
-    return tuple(paths)
+    return tuple(checked_text(path, column) for path in paths)
 
 
 def with_system(values: Values, source: DataSource, messages: list[Message]) -> list[Message]:

@@ -13,6 +13,7 @@ from domain.aligners.fields import (
     calls_of,
     check_media,
     check_turns,
+    checked_text,
     faults_returned,
     kind_of,
     list_of,
@@ -55,8 +56,9 @@ def _pair_of_conversations(values: Values, source: DataSource, parts: "MediaPart
     """Two whole conversations that differ in their last turn only."""
     names = source.columns
     chosen = read_messages(values, names.chosen, parts)
-    rejected = read_messages(values, names.rejected, MediaParts())
-    if not chosen or chosen[:-1] != rejected[:-1]:
+    other_parts = MediaParts()
+    rejected = read_messages(values, names.rejected, other_parts)
+    if not chosen or chosen[:-1] != rejected[:-1] or parts != other_parts:
         raise FaultError(names.rejected, "it differs from the chosen one before the last turn")
     prompt = with_system(values, source, chosen[:-1])
     return _row(values, source, prompt, [chosen[-1], rejected[-1]], parts)
@@ -72,7 +74,7 @@ def _row(
     column = source.columns.messages or COLUMN
     for answer in answers:
         check_turns([*prompt, answer], column)
-    media = parts.media() or media_of(values, source)
+    media = all_media(values, source, parts)
     check_media([*prompt, answers[0]], media)
     return finish(values, source, prompt, answers, tools_of(values, source), media)
 
@@ -94,6 +96,15 @@ class MediaParts:
         )
 
 
+def all_media(values: Values, source: DataSource, parts: MediaParts) -> Media:
+    """Media of content parts, or of their own columns where the parts only say where they stand."""
+    inside, beside = parts.media(), media_of(values, source)
+    if inside and beside:
+        place = source.columns.messages or COLUMN
+        raise FaultError(place, "media stand in content parts and in columns too")
+    return inside or beside
+
+
 def read_messages(values: Values, column: str, parts: MediaParts) -> list[Message]:
     """The messages of a column; media found in them go to `parts`."""
     turns = list_of(values, column, "messages")
@@ -103,7 +114,7 @@ def read_messages(values: Values, column: str, parts: MediaParts) -> list[Messag
 def _answer(values: Values, column: str, parts: MediaParts) -> Message:
     value = values.get(column)
     if isinstance(value, str):
-        return Message(Role.ASSISTANT, value)
+        return Message(Role.ASSISTANT, checked_text(value, column))
     if isinstance(value, list):
         if len(value) != 1:
             raise FaultError(column, f"it has {len(value)} turns, not one")
@@ -122,8 +133,10 @@ def _turn(turn: object, place: str, parts: MediaParts) -> Message:
         calls += calls_of(turn["tool_calls"], f"{place}.tool_calls")
     if calls and role is not Role.ASSISTANT:
         raise FaultError(f"{place}.tool_calls", "only the assistant calls tools")
-    thought = text_of(turn, "reasoning_content", place=f"{place}.reasoning_content") or reasoning
-    return Message(role, content, calls, thought or None, _trained(turn, place))
+    thought = text_of(turn, "reasoning_content", place=f"{place}.reasoning_content")
+    if thought and reasoning:
+        raise FaultError(f"{place}.reasoning_content", "the content holds reasoning too")
+    return Message(role, content, calls, thought or reasoning or None, _trained(turn, place))
 
 
 def _content(
@@ -141,37 +154,40 @@ def _content(
             raise FaultError(inside, f"it is {kind_of(part)}, not a content part")
         kind = part.get("type")
         if kind == "text":
-            key = "text" if "text" in part else "value"
+            key = "value" if part.get("text") is None else "text"
             texts.append(text_of(part, key, place=inside))
         elif kind == "reasoning":
             thoughts.append(text_of(part, "value", place=inside))
         elif kind == "tool_call":
             calls += calls_of(part.get("value"), inside)
-        elif kind in PARTS:
-            parts.paths[PARTS[kind]].append(_address(part, inside))
+        elif isinstance(kind, str) and kind in PARTS:
+            parts.paths[PARTS[kind]] += _address(part, inside)
             texts.append(f"<{PARTS[kind]}>")
         else:
             raise FaultError(f"{inside}.type", f"{kind!r} is no part that can be trained on")
     return "".join(texts), "".join(thoughts), calls
 
 
-def _address(part: Mapping[str, object], place: str) -> str:
-    """The path of a medium, however the part writes it."""
+def _address(part: Mapping[str, object], place: str) -> list[str]:
+    """The path of a medium, however the part writes it; none where a column holds it."""
     for key in ("value", "image_url", "image", "video_url", "video", "audio_url", "audio", "path"):
         value = part.get(key)
         if isinstance(value, Mapping):
             value = value.get("url", value.get("path"))
         if isinstance(value, str) and value:
-            return value
-    raise FaultError(place, "there is no path in it")
+            return [checked_text(value, place)]
+        if value is not None:
+            raise FaultError(place, "there is no path in it")
+    return []
 
 
 def _trained(turn: Mapping[str, object], place: str) -> bool | None:
     """Whether the turn itself says that it is trained or not."""
-    if "train" in turn:
-        if not isinstance(turn["train"], bool):
+    asked = turn.get("train")
+    if asked is not None:
+        if not isinstance(asked, bool):
             raise FaultError(f"{place}.train", "it is not true or false")
-        return turn["train"]
+        return asked
     weight = turn.get("loss_weight", turn.get("weight"))
     if weight is None:
         return None

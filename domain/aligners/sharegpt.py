@@ -8,6 +8,7 @@ from domain.aligners.fields import (
     calls_of,
     check_media,
     check_turns,
+    checked_text,
     faults_returned,
     kind_of,
     list_of,
@@ -47,7 +48,9 @@ def align(values: Values, source: DataSource) -> StandardRow:
 def _answer(values: Values, column: str, source: DataSource) -> Message:
     value = values.get(column)
     answer = (
-        Message(Role.ASSISTANT, value) if isinstance(value, str) else _turn(value, source, column)
+        Message(Role.ASSISTANT, checked_text(value, column))
+        if isinstance(value, str)
+        else _turn(value, source, column)
     )
     if answer.role is not Role.ASSISTANT:
         raise FaultError(column, f"it is the {answer.role.value}'s turn, not the assistant's")

@@ -8,11 +8,10 @@ from domain.aligners.fields import (
     check_media,
     check_turns,
     faults_returned,
-    media_of,
     tools_of,
     with_system,
 )
-from domain.aligners.openai import MediaParts, read_messages
+from domain.aligners.openai import MediaParts, all_media, read_messages
 from domain.aligners.responses import finish
 from domain.dataset import DataSource, StandardRow
 
@@ -24,7 +23,10 @@ def align(values: Values, source: DataSource) -> StandardRow:
     """One response is a conversation, two are a preference; `liked` makes it feedback."""
     parts = MediaParts()
     prompt = with_system(values, source, read_messages(values, "prompt", parts))
-    answers = read_messages(values, "response", MediaParts())
+    answer_parts = MediaParts()
+    answers = read_messages(values, "response", answer_parts)
+    if answer_parts.media():
+        raise FaultError("response", "an answer cannot hold media")
     if len(answers) not in (1, 2):
         raise FaultError("response", f"it has {len(answers)} messages, not one or two")
     if LIKED in values:
@@ -33,6 +35,6 @@ def align(values: Values, source: DataSource) -> StandardRow:
     source = replace(source, ranking=len(answers) == 2)
     for answer in answers:
         check_turns([*prompt, answer], "prompt")
-    media = parts.media() or media_of(values, source)
+    media = all_media(values, source, parts)
     check_media([*prompt, answers[0]], media)
     return finish(values, source, prompt, answers, tools_of(values, source), media)

@@ -46,7 +46,7 @@ class InspectData:
         dropped = [*training.dropped, *held_out.dropped]
         return DataReport(
             rows_read=len(rows) + len(dropped),
-            kinds=Counter(row.row.kind.value for row in rows),
+            kinds=dict(Counter(row.row.kind.value for row in rows)),
             formats={**training.formats, **held_out.formats},
             dropped=dropped,
             too_long=[
@@ -89,10 +89,9 @@ class InspectData:
 
     def _encoder(self, spec: RunSpec) -> tuple[ConversationEncoder, int]:
         handle = self.models.inspect(spec.model)
-        if not handle.has_chat_template and spec.data.template is None:
+        if not handle.has_chat_template:
             raise fail("rule-no-chat-template", model=handle.name)
-        encoder = self.models.encoder(handle, spec.data.template)
-        return encoder, spec.data.row_limit(handle.context_tokens)
+        return self.models.encoder(handle), spec.data.row_limit(handle.context_tokens)
 
 
 def _encoded(

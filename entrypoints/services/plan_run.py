@@ -82,8 +82,7 @@ class PlanRun:
         self, spec: RunSpec, model: ModelHandle | None, facts: TrainerFacts | None
     ) -> PreparedData | None:
         """Encoded rows; without a model that can encode, the rows are checked all the same."""
-        can_render = model and (model.has_chat_template or spec.data.template)
-        if not (model and facts and can_render):
+        if not (model and facts and model.has_chat_template):
             self.prepare.check(spec.data, spec.seed)
             return None
         asked = Preparation(
@@ -93,7 +92,7 @@ class PlanRun:
             batching=spec.batching,
             seed=spec.seed,
         )
-        return self.prepare(spec.data, self.models.encoder(model, spec.data.template), asked)
+        return self.prepare(spec.data, self.models.encoder(model), asked)
 
 
 @dataclass(slots=True)

@@ -23,8 +23,11 @@ from domain.packing import pack
 from domain.prepared import PreparedData, hold_out
 from domain.run_spec import BatchingSection, DataSection
 from ports.datasets import RowReader
+from ports.encoded_cache import EncodedCache
 from ports.model import ConversationEncoder
 
+CACHE_LAYOUT = 1
+"""Number of the way rows become tokens; a change of code that changes tokens raises it."""
 SHOWN_BAD_ROWS = 20
 """Bad rows of one file that are reported one by one; the rest are counted."""
 
@@ -50,6 +53,8 @@ class PrepareData:
     """From a data section to encoded rows."""
 
     reader: RowReader
+    cache: EncodedCache | None = None
+    """Where encoded rows are kept; without it every call encodes anew."""
 
     def __call__(
         self, data: DataSection, encoder: ConversationEncoder, asked: Preparation
@@ -59,23 +64,50 @@ class PrepareData:
         _check_kinds((training, held_out), asked)
         limit = data.row_limit(asked.context_tokens)
         rows = list(training.rows)[: data.max_samples]
-        train, too_long = _encode(rows, encoder, data, limit)
-        evaluation, eval_too_long = _encode(list(held_out.rows), encoder, data, limit)
+        kept, too_long = _shorten(rows, self._encoded(rows, encoder, data), data, limit)
+        others = list(held_out.rows)
+        others_kept, others_too_long = _shorten(
+            others, self._encoded(others, encoder, data), data, limit
+        )
+        train = [row for row, _ in kept]
+        evaluation = [row for row, _ in others_kept]
         if data.eval_fraction is not None:
-            train, evaluation = hold_out(train, data.eval_fraction, asked.seed)
+            origins = [origin for _, origin in kept]
+            train, evaluation = hold_out(train, origins, data.eval_fraction, asked.seed)
         lengths = [len(row.input_ids) for row in train]
-        everything = (*training.rows, *held_out.rows)
         return PreparedData(
             train=train,
             eval=evaluation,
-            rows_read=len(everything) + len(training.dropped) + len(held_out.dropped),
+            rows_read=training.rows_read + held_out.rows_read,
             packs=pack(lengths, limit) if asked.batching.packing else None,
             dropped=[*training.dropped, *held_out.dropped],
-            too_long=[*too_long, *eval_too_long],
+            too_long=[*too_long, *others_too_long],
             formats={**training.formats, **held_out.formats},
             fingerprint=fingerprint([training.fingerprint, held_out.fingerprint]),
             template_fingerprint=encoder.template_fingerprint,
         )
+
+    def _encoded(
+        self, rows: list[AlignedRow], encoder: ConversationEncoder, data: DataSection
+    ) -> Sequence[EncodedRow]:
+        """Every row encoded, from the cache where it was before. Raises HextuneError for faults."""
+        key = fingerprint(
+            {
+                "layout": CACHE_LAYOUT,
+                "rows": [row.row.as_json() for row in rows],
+                "tokenizer": encoder.tokenizer_fingerprint,
+                "template": encoder.template_fingerprint,
+                "train_on": data.train_on,
+                "reasoning": data.reasoning,
+            }
+        )
+        kept = self.cache.load(key) if self.cache else None
+        if kept is not None:
+            return kept
+        encoded = _whole(rows, encode_rows([row.row for row in rows], encoder, data))
+        if self.cache and encoded:
+            self.cache.keep(key, encoded)
+        return encoded
 
     def check(self, data: DataSection, seed: int) -> None:
         """Read and align every row. Raises HextuneError with all faults of all files."""
@@ -102,6 +134,7 @@ class PrepareData:
         faults: list[tuple[LocatedRow, RowFault]] = []
         problems: list[Problem] = []
         formats: dict[str, str] = {}
+        usable = 0
         for number, source in enumerate(sources):
             try:
                 rows, wrong, formats[source.name] = self._align_source(source)
@@ -110,6 +143,7 @@ class PrepareData:
                 problems += [_at_field(each, field) for each in error.problems]
                 continue
             faults += wrong
+            usable += len(rows)
             if not rows and not wrong:
                 place = Place(file=source.name)
                 problems.append(problem("data-no-rows", place, path=source.name))
@@ -124,6 +158,7 @@ class PrepareData:
             rows=rows,
             fingerprint=fingerprint([row.row.as_json() for row in rows]),
             formats=formats,
+            rows_read=usable + len(faults),
             dropped=[f"{row.file}:{row.line} {bad.field}: {bad.reason}" for row, bad in faults],
         )
 
@@ -212,27 +247,39 @@ def _reasoned(conversation: Conversation, data: DataSection) -> Conversation:
     return replace(conversation, messages=messages)
 
 
-def _encode(
-    rows: list[AlignedRow], encoder: ConversationEncoder, data: DataSection, limit: int
-) -> tuple[list[EncodedRow], list[str]]:
-    """(encoded rows of at most `limit` tokens, one line for each row that is longer)."""
-    kept: list[EncodedRow] = []
+def _whole(
+    rows: list[AlignedRow], encoded: Sequence[EncodedRow | HextuneError]
+) -> list[EncodedRow]:
+    """The encoded rows. Raises HextuneError with the places of those that have none."""
+    whole = [found for found in encoded if isinstance(found, EncodedRow)]
+    problems = [
+        replace(each, place=Place(file=row.file, line=row.line))
+        for row, found in zip(rows, encoded, strict=True)
+        if isinstance(found, HextuneError)
+        for each in found.problems
+    ]
+    if problems:
+        raise HextuneError(problems[:SHOWN_BAD_ROWS])
+    return whole
+
+
+def _shorten(
+    rows: list[AlignedRow], encoded: Sequence[EncodedRow], data: DataSection, limit: int
+) -> tuple[list[tuple[EncodedRow, str]], list[str]]:
+    """(rows of at most `limit` tokens with their places, one line for each that was longer)."""
+    kept: list[tuple[EncodedRow, str]] = []
     too_long: list[str] = []
     problems: list[Problem] = []
-    encoded = encode_rows([row.row for row in rows], encoder, data)
     for row, found in zip(rows, encoded, strict=True):
         place = Place(file=row.file, line=row.line)
-        if isinstance(found, HextuneError):
-            problems += [replace(each, place=place) for each in found.problems]
-            continue
         tokens = len(found.input_ids)
         if tokens <= limit:
-            kept.append(found)
+            kept.append((found, str(place)))
         elif data.over_long == "error":
             problems.append(problem("data-row-too-long", place, tokens=tokens, limit=limit))
         else:
             pieces = shortened(found, limit, data.over_long)
-            kept += pieces
+            kept += [(piece, str(place)) for piece in pieces]
             became = f"{data.over_long}, {len(pieces)} kept" if pieces else "dropped"
             too_long.append(f"{row.file}:{row.line} {tokens} tokens, {became}")
     if problems:

@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.catalog import FolderCatalog
-from adapters.row_files import FileRowReader, _array_lines, _csv_rows
+from adapters.row_files import _array_lines, _csv
+from adapters.row_sources import SourceRowReader
+from domain.dataset import DataSource
 from domain.errors import HextuneError, Problem
 
-READER = FileRowReader(FolderCatalog())
+READER = SourceRowReader(FolderCatalog())
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=8)
 
 
@@ -30,14 +32,13 @@ def written(folder: Path, name: str, content: str | bytes) -> str:
 
 def rows(path: str) -> list[tuple[int, dict[str, Any]]]:
     """(line, values) of every row."""
-    found = list(READER.read(path))
-    assert {row.file for row in found} <= {path}
+    found = list(READER.read(DataSource(path=path)))
     return [(row.line, dict(row.values)) for row in found]
 
 
 def broken(path: str) -> Problem:
     with pytest.raises(HextuneError) as caught:
-        list(READER.read(path))
+        list(READER.read(DataSource(path=path)))
     assert len(caught.value.problems) == 1
     return caught.value.problems[0]
 
@@ -81,8 +82,7 @@ def test_the_line_of_an_array_element_is_where_its_text_stands(values: list[Any]
 def test_csv_cells_are_read_as_they_were_written(values: list[list[str]]) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows([["a", "b"], *values])
-    text.seek(0)
-    found = list(_csv_rows(text, "rows.csv"))
+    found = list(_csv(io.BytesIO(text.getvalue().encode()), "rows.csv"))
     assert [list(row.values.values()) for row in found] == values
     lines = text.getvalue().split("\n")
     starts = [lines[row.line - 1] for row in found]
@@ -154,7 +154,8 @@ def test_a_broken_file_says_where_and_why(
 
 
 def test_rows_before_a_broken_place_are_given_first(tmp_path: Path) -> None:
-    read = READER.read(written(tmp_path, "a.jsonl", '{"q": "a"}\n{\n'))
+    path = written(tmp_path, "a.jsonl", '{"q": "a"}\n{\n')
+    read = READER.read(DataSource(path=path))
     assert next(read).values == {"q": "a"}
     with pytest.raises(HextuneError):
         next(read)
@@ -166,15 +167,14 @@ def test_a_missing_file_is_named_with_the_folder_paths_start_from(tmp_path: Path
     assert found.facts == {"path": str(tmp_path / "gone.jsonl"), "folder": os.getcwd()}
 
 
-def test_a_folder_is_no_data_file(tmp_path: Path) -> None:
+def test_a_folder_without_data_files_is_missing_data(tmp_path: Path) -> None:
     (tmp_path / "rows.json").mkdir()
     assert broken(str(tmp_path / "rows.json")).code == "data-file-missing"
 
 
-@pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.json.gz", ""])
+@pytest.mark.parametrize("name", ["rows.xlsx", "rows", "rows.gz", "rows.json.zip"])
 def test_an_unknown_ending_is_refused(tmp_path: Path, name: str) -> None:
-    path = str(tmp_path / name) if name else ""
-    assert broken(path).code == "data-file-kind"
+    assert broken(written(tmp_path, name, "x")).code == "data-file-kind"
 
 
 def test_a_home_folder_is_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

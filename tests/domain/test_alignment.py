@@ -6,23 +6,62 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.alignment import align, detect_format
+from domain.aligners.fields import check_turns
+from domain.alignment import ALIGNERS, align, detect_format, holds_ranking
 from domain.conversation import Conversation, Message, Role
-from domain.dataset import Columns, DataSource, RowFault, Tags
+from domain.dataset import Columns, DatasetKind, DataSource, RowFault, StandardRow, Tags
+from domain.fingerprint import fingerprint
 
 SOURCE = DataSource(path="rows.jsonl")
-WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+WORDS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1
+).filter(str.strip)
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=2),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
+)
+COLUMNS = [
+    "text", "instruction", "input", "output", "history", "system", "conversations", "messages",
+    "tools", "chosen", "rejected", "images", "prompt", "response", "liked",
+]  # fmt: skip
+CALLS = st.lists(
+    st.fixed_dictionaries(
+        {"function": st.fixed_dictionaries({"name": st.text(), "arguments": ANYTHING})}
+    ),
+    max_size=2,
+)
+PARTS = st.lists(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(["text", "image", "reasoning", "tool_call"]) | ANYTHING},
+        optional={"text": ANYTHING, "value": ANYTHING, "image": ANYTHING},
+    ),
+    max_size=2,
+)
+ODD_TURNS = st.fixed_dictionaries(
+    {
+        "from": st.sampled_from(["human", "gpt", "function_call", "observation"]) | ANYTHING,
+        "value": ANYTHING,
+    }
+) | st.fixed_dictionaries(
+    {
+        "role": st.sampled_from(["system", "user", "assistant", "tool"]) | ANYTHING,
+        "content": st.text() | PARTS | ANYTHING,
+    },
+    optional={
+        "tool_calls": CALLS | ANYTHING,
+        "train": ANYTHING,
+        "loss_weight": ANYTHING,
+        "reasoning_content": ANYTHING,
+    },
 )
 
 
 def aligned(values: dict[str, Any], format: str, source: DataSource = SOURCE) -> list[str]:
     """The turns as `role: text` lines; fails where the row has a fault."""
     found = align(values, source, format)
-    assert isinstance(found, Conversation), found
+    assert isinstance(found, StandardRow), found
+    assert found.kind is DatasetKind.CONVERSATION
     return [f"{message.role.value}: {message.content}" for message in found.messages]
 
 
@@ -70,21 +109,25 @@ def test_a_sharegpt_row_keeps_every_turn(pairs: list[tuple[str, str]], system: s
 
 @given(
     st.dictionaries(
-        st.sampled_from(["instruction", "input", "output", "history", "system", "conversations"]),
-        ANYTHING | st.lists(st.fixed_dictionaries({"from": ANYTHING, "value": ANYTHING})),
+        st.sampled_from(COLUMNS),
+        ANYTHING | st.lists(ODD_TURNS, max_size=4),
     ),
-    st.sampled_from(["alpaca", "sharegpt"]),
+    st.sampled_from(sorted(ALIGNERS)),
+    st.booleans(),
+    st.sampled_from([None, "liked"]),
 )
-def test_any_row_becomes_a_conversation_or_a_fault_that_names_its_column(
-    values: dict[str, Any], format: str
+def test_any_row_becomes_a_standard_row_or_a_fault_that_names_its_column(
+    values: dict[str, Any], format: str, ranking: bool, tag: str | None
 ) -> None:
-    found = align(values, SOURCE, format)
+    source = DataSource(path="x", ranking=ranking, columns=Columns(kto_tag=tag))
+    found = align(values, source, format)
     if isinstance(found, RowFault):
         assert found.field
         assert found.reason
     else:
-        roles = [message.role for message in found.messages if message.role is not Role.SYSTEM]
-        assert roles == [Role.USER, Role.ASSISTANT] * (len(roles) // 2)
+        assert len(fingerprint(found.as_json())) == 64
+        for number in range(len(found.responses)):
+            check_turns(list(found.conversation(number).messages), "x")
 
 
 def test_columns_and_tags_may_have_other_names() -> None:
@@ -160,14 +203,18 @@ CHAT = (("human", "Q"), ("gpt", "A"))
         (
             turns(("human", "Q"), ("bot", "A")),
             "conversations[1].from",
-            "'bot' is none of human, gpt, system",
+            "'bot' is none of human, gpt, system, observation, function_call",
         ),
         (
             turns((["human"], "Q")),
             "conversations[0].from",
-            "['human'] is none of human, gpt, system",
+            "['human'] is none of human, gpt, system, observation, function_call",
         ),
-        ({"conversations": [{}]}, "conversations[0].from", "None is none of human, gpt, system"),
+        (
+            {"conversations": [{}]},
+            "conversations[0].from",
+            "None is none of human, gpt, system, observation, function_call",
+        ),
         (
             {"conversations": [{"from": "human"}]},
             "conversations[0].value",
@@ -190,12 +237,20 @@ CHAT = (("human", "Q"), ("gpt", "A"))
             "conversations",
             "a system turn stands after the first turn",
         ),
-        (turns(("gpt", "A")), "conversations", "turn 1 should be the user's"),
-        (turns(*CHAT, ("gpt", "A")), "conversations", "turn 3 should be the user's"),
+        (
+            turns(("gpt", "A")),
+            "conversations",
+            "turn 1, the assistant's, cannot stand at the beginning",
+        ),
+        (
+            turns(*CHAT, ("gpt", "A")),
+            "conversations",
+            "turn 3, the assistant's, cannot stand after the assistant's",
+        ),
         (
             turns(("human", "Q"), ("human", "Q")),
             "conversations",
-            "turn 2 should be the assistant's",
+            "turn 2, the user's, cannot stand after the user's",
         ),
         (turns(("human", "Q"), ("gpt", " ")), "conversations", "turn 2 is empty"),
         (turns(("human", "")), "conversations", "turn 1 is empty"),
@@ -216,6 +271,15 @@ def test_a_faulty_sharegpt_row_says_where_and_why(
         (["output", "instruction", "input", "extra"], "alpaca"),
         (["conversations", "id"], "sharegpt"),
         (["instruction"], None),
+        (["messages"], "openai"),
+        (["messages", "chosen", "rejected"], "openai"),
+        (["instruction", "chosen", "rejected"], "alpaca"),
+        (["instruction", "chosen"], None),
+        (["prompt", "response"], "standard"),
+        (["prompt", "text"], "text"),
+        (["text"], "text"),
+        (["text", "conversations"], "sharegpt"),
+        (["messages", "conversations"], None),
         (["question", "answer"], None),
         ([], None),
         (["instruction", "output", "conversations"], None),
@@ -237,3 +301,23 @@ def test_turns_are_written_as_chat_templates_take_them() -> None:
         {"role": "user", "content": "Q"},
         {"role": "assistant", "content": "A"},
     ]
+
+
+def test_messages_in_a_column_of_another_name_need_a_named_format() -> None:
+    source = DataSource(path="x", columns=Columns(messages="chat"))
+    assert detect_format(source, ["chat"]) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "columns", "found"),
+    [
+        (None, ["chosen", "rejected"], True),
+        (None, ["chosen"], False),
+        (False, ["chosen", "rejected"], False),
+        (True, [], True),
+    ],
+)
+def test_a_ranking_is_what_the_source_says_or_what_its_columns_say(
+    asked: bool | None, columns: list[str], found: bool
+) -> None:
+    assert holds_ranking(DataSource(path="x", ranking=asked), columns) is found

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from domain.alignment import align, detect_format
-from domain.conversation import Conversation, Message, Role
-from domain.dataset import DataSource
+from domain.conversation import Message, Role
+from domain.dataset import DatasetKind, DataSource, StandardRow
 
 FOLDER = Path(__file__).parents[2] / "adapters" / "data" / "datasets"
 DESCRIPTION = json.loads((FOLDER / "house-style.json").read_text(encoding="utf-8"))
@@ -70,8 +70,10 @@ def test_every_row_becomes_a_question_and_an_answer() -> None:
     source = DataSource(path="builtin:house-style")
     for row in ROWS:
         assert detect_format(source, list(row)) == "alpaca"
-        assert align(row, source, "alpaca") == Conversation(
-            (Message(Role.USER, row["instruction"]), Message(Role.ASSISTANT, row["output"]))
+        assert align(row, source, "alpaca") == StandardRow(
+            kind=DatasetKind.CONVERSATION,
+            prompt=(Message(Role.USER, row["instruction"]),),
+            responses=(Message(Role.ASSISTANT, row["output"]),),
         )
 
 

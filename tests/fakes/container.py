@@ -4,7 +4,7 @@ from dependency_injector import providers
 
 from entrypoints.container import Container, make_container
 from tests.fakes.jobs import FakeJobStore
-from tests.fakes.models import FakeHardwareProbe, FakeModelBackend, FakeRowReader
+from tests.fakes.models import FakeEncodedCache, FakeHardwareProbe, FakeModelBackend, FakeRowReader
 from tests.fakes.processes import FakeLauncher, FakeSurroundings
 from tests.fakes.training import FakeReportWriter, FakeTrainer
 
@@ -31,6 +31,7 @@ def fake_container() -> Container:
         "models": FakeModelBackend(),
         "hardware": FakeHardwareProbe(),
         "rows": FakeRowReader(),
+        "encoded_cache": FakeEncodedCache(),
         "trainer": FakeTrainer(),
         "reports": FakeReportWriter(),
         "launcher": FakeLauncher(work),

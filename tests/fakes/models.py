@@ -100,7 +100,7 @@ class FakeModelBackend:
             raise fail("model-missing", Place(field="model.name"), name=model.name)
         return replace(self.known, revision=model.revision)
 
-    def encoder(self, handle: ModelHandle, template: str | None) -> ConversationEncoder:
+    def encoder(self, handle: ModelHandle) -> ConversationEncoder:
         return FakeEncoder()
 
     def load(
@@ -123,6 +123,19 @@ class FakeHardwareProbe:
 
     def versions(self) -> Mapping[str, str]:
         return {"python": "3.11.7", "torch": "2.13.0"}
+
+
+class FakeEncodedCache:
+    """Implements ports.encoded_cache.EncodedCache in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Sequence[EncodedRow]] = {}
+
+    def load(self, key: str) -> Sequence[EncodedRow] | None:
+        return self.kept.get(key)
+
+    def keep(self, key: str, rows: Sequence[EncodedRow]) -> None:
+        self.kept[key] = rows
 
 
 class FakeRowReader:

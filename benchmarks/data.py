@@ -1,0 +1,123 @@
+"""Rows per second from file to packed tokens: ours beside `datasets.map` with apply_chat_template.
+
+    python -m benchmarks.data [--rows 10000] [--data alpaca_en_demo.json]
+
+Both read the same file and run in a process of their own, so that peak memory is each one's. Prints
+rows/s, peak memory and their ratios, and writes benchmarks/results/data.json.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+DATA = "../shared/data/llamafactory/alpaca_en_demo.json"
+MODEL = "builtin:smollm2-135m-instruct"
+RESULTS = Path(__file__).parent / "results"
+LIMIT = 1024
+
+
+def ours(path: str) -> int:
+    """Align, render, tokenize, mask and pack; the number of rows."""
+    from domain.dataset import DatasetKind, DataSource
+    from domain.run_spec import BatchingSection, DataSection, ModelSection
+    from entrypoints.container import make_container
+    from entrypoints.services.prepare_data import Preparation, PrepareData
+
+    container = make_container()
+    handle = container.models().inspect(ModelSection(name=MODEL))
+    data = DataSection(train=(DataSource(path=path, format="alpaca"),), max_tokens=LIMIT)
+    asked = Preparation(
+        stage="sft",
+        eats=DatasetKind.CONVERSATION,
+        context_tokens=handle.context_tokens,
+        batching=BatchingSection(packing=True),
+        seed=0,
+    )
+    began = time.perf_counter()
+    # Without the cache, as nothing has been encoded before.
+    prepare = PrepareData(container.rows())
+    prepared = prepare(data, container.models().encoder(handle), asked)
+    print(json.dumps({"seconds": time.perf_counter() - began, "packs": prepared.sequences}))
+    return len(prepared.train)
+
+
+def straight(path: str) -> int:
+    """What one writes by hand: load_dataset, then map with apply_chat_template, on two cores."""
+    from datasets import load_dataset
+    from transformers import AutoTokenizer
+    from trl import pack_dataset
+
+    from adapters.catalog import FolderCatalog
+    from adapters.models.builtin import builtin_folder
+
+    tokenizer = AutoTokenizer.from_pretrained(builtin_folder(FolderCatalog(), MODEL))
+
+    def encode(row: dict[str, str]) -> dict[str, list[int]]:
+        question = "\n".join(text for text in (row["instruction"], row["input"]) if text)
+        messages = [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": row["output"]},
+        ]
+        return {"input_ids": tokenizer.apply_chat_template(messages)["input_ids"]}
+
+    began = time.perf_counter()
+    rows = load_dataset("json", data_files=path, split="train", cache_dir=tempfile.mkdtemp())
+    encoded = rows.map(encode, num_proc=os.cpu_count(), remove_columns=rows.column_names)
+    packed = pack_dataset(encoded, seq_length=LIMIT, strategy="bfd")
+    print(json.dumps({"seconds": time.perf_counter() - began, "packs": len(packed)}))
+    return len(encoded)
+
+
+def measured(way: str, path: str) -> dict[str, float]:
+    """Rows/s and peak memory (of the process and its largest child) of one way."""
+    command = [sys.executable, "-m", "benchmarks.data", "--way", way, "--file", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, float] = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("{"):
+            found |= json.loads(line)
+    return found
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--data", default=DATA)
+    parser.add_argument("--way", choices=("ours", "straight"))
+    parser.add_argument("--file")
+    asked = parser.parse_args()
+    if asked.way:
+        rows = {"ours": ours, "straight": straight}[asked.way](asked.file)
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        print(json.dumps({"rows": rows, "peak_mib": (own + child) / 1024}))
+        return
+    source = json.loads(Path(asked.data).read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        with path.open("w", encoding="utf-8") as file:
+            for number in range(asked.rows):
+                row = source[number % len(source)]
+                numbered = {**row, "instruction": f"{number}. {row['instruction']}"}
+                file.write(json.dumps(numbered) + "\n")
+        results = {way: measured(way, str(path)) for way in ("straight", "ours")}
+    for way, found in results.items():
+        found["rows_per_s"] = found["rows"] / found["seconds"]
+        print(f"{way:9} {found['rows_per_s']:8.0f} rows/s  {found['peak_mib']:6.0f} MiB peak")
+    speed = results["ours"]["rows_per_s"] / results["straight"]["rows_per_s"]
+    memory = results["ours"]["peak_mib"] / results["straight"]["peak_mib"]
+    print(f"ours / straight: {speed:.2f} x rows/s, {memory:.2f} x peak memory")
+    RESULTS.mkdir(exist_ok=True)
+    results["ratio"] = {"rows_per_s": speed, "peak_memory": memory}
+    (RESULTS / "data.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The catalogue of chat templates and model families."""
