@@ -12,9 +12,10 @@ INTRODUCTION = """\
 
 A catalogue template serves a model whose tokenizer carries none. Each is compared with its
 vendors' own renderings: real tokenizers (`tokenizer`), templates read out of released GGUF files
-(`gguf`), recorded goldens (`golden`) and Mistral's own library (`mistral-common`). Conversations:
-{chats}; those with tools only where both sides have them. Every row is a test, every difference
-is asserted to exist.
+(`gguf`), recorded goldens (`golden`) and Mistral's own library (`mistral-common`). Every row is a
+test, every difference is asserted to exist.
+
+Conversations: {chats}; those with tools where the verdict says "tools too".
 """
 
 

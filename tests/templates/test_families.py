@@ -23,7 +23,7 @@ WITHOUT_FAMILY = {"alpaca", "bloom", "empty"}
 
 def choice(model_name: str, model_type: str = "") -> str | None:
     chosen = template_for(CATALOG, model_name=model_name, model_type=model_type)
-    return chosen and chosen.name
+    return chosen.name if chosen else None
 
 
 @pytest.mark.parametrize("name", NAMES)
