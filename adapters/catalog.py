@@ -77,10 +77,15 @@ class FolderCatalog:
         if name not in self.names(kind):
             raise fail(
                 "spec-unknown-name",
-                kind=kind.removesuffix("s"),
+                kind=singular(kind),
                 name=name,
                 suggestion=suggestion(name, self.names(kind)),
             )
+
+
+def singular(kind: str) -> str:
+    """What one part of a kind is called."""
+    return kind[:-3] + "y" if kind.endswith("ies") else kind.removesuffix("s")
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:

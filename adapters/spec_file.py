@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from adapters.catalog import suggestion
+from adapters.catalog import singular, suggestion
 from adapters.dataset_descriptions import DESCRIPTION, include_descriptions
 from adapters.spec_document import DEFAULT_NAMES, document_adapter, to_spec
 from adapters.spec_text import parse, parse_value
@@ -98,7 +98,7 @@ class FileSpecReader:
             problem(
                 "spec-unknown-name",
                 draft.place(f"{key}.name"),
-                kind=kind.removesuffix("s"),
+                kind=singular(kind),
                 name=section["name"],
                 suggestion=suggestion(str(section["name"]), known),
             )

@@ -72,8 +72,21 @@ class Conversation:
     """Definitions of tools, as OpenAI's API writes them."""
 
     def as_json(self) -> list[dict[str, Any]]:
-        """The turns as chat templates take them."""
-        return [message.as_json() for message in self.messages]
+        """The turns as chat templates take them, each tool result bound to its call.
+
+        Ids are nine letters and digits, which Mistral's templates insist on.
+        """
+        turns = [message.as_json() for message in self.messages]
+        waiting: list[tuple[str, str]] = []
+        number = 0
+        for turn in turns:
+            for call in turn.get("tool_calls", ()):
+                number += 1
+                call["id"] = f"call{number:05d}"
+                waiting.append((call["id"], call["function"]["name"]))
+            if turn["role"] == Role.TOOL.value and waiting:
+                turn["tool_call_id"], turn["name"] = waiting.pop(0)
+        return turns
 
     def tools_as_json(self) -> list[dict[str, Any]] | None:
         """The tools as chat templates take them; None where there are none."""

@@ -135,7 +135,7 @@ TEXTS: Mapping[str, ErrorText] = {
     ),
     "data-template-unstable": ErrorText(
         "The model's chat template rewrites earlier turns, so trained tokens cannot be found.",
-        "Use conversations of one question and one answer with this model.",
+        "Use data.train_on=last_turn, which trains the last answer of each conversation only.",
     ),
     "data-template-without-tools": ErrorText(
         "The model's chat template leaves tools out: `{tool}` is not in what it renders.",

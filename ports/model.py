@@ -1,38 +1,12 @@
 """Models: looked at without weights, loaded with them, merged and compared."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from domain.conversation import Conversation
-from domain.errors import HextuneError
-from domain.masking import EncodedRow, TrainOn
 from domain.model_handle import ModelHandle
 from domain.precision import PrecisionPolicy
 from domain.run_spec import ModelSection
-
-
-class ConversationEncoder(Protocol):
-    """A model's tokenizer and chat template."""
-
-    template_fingerprint: str
-    """SHA-256 of the template text."""
-    tokenizer_fingerprint: str
-    """SHA-256 of the tokenizer's definition."""
-
-    def encode_all(
-        self, conversations: Sequence[Conversation], train_on: TrainOn
-    ) -> Sequence[EncodedRow | HextuneError]:
-        """Token ids and labels of each, or why the template cannot render it."""
-
-    def encode_texts(self, texts: Sequence[str]) -> Sequence[EncodedRow]:
-        """Documents with their end token, all of it trained."""
-
-    def agrees(self, conversation: Conversation) -> bool | None:
-        """Whether ours are the tokenizer's own ids for it; None where it has no template."""
-
-    def pieces(self, row: EncodedRow) -> Sequence[str]:
-        """The text of each token."""
+from ports.encoder import ConversationEncoder
 
 
 class LoadedModel(Protocol):

@@ -37,19 +37,14 @@ class SpecDocument:
     def place(self, field: str) -> Place:
         """The place of `field`, or of the nearest section around it that was set."""
         key = field
-        while key:
-            if key in self.places:
-                found = self.places[key]
-                return Place(file=found.file, line=found.line, field=field)
+        while key and key not in self.places:
             key = key.rpartition(".")[0]
-        return Place(file=self.text.source, field=field)
+        return replace(self.places.get(key, Place(file=self.text.source)), field=field)
 
     def placed(self, problem: Problem) -> Problem:
         """`problem` with a place in this text, where it names a field and no file."""
-        field = problem.place.field
-        if problem.place.file is not None or field is None:
-            return problem
-        return replace(problem, place=self.place(field))
+        field = None if problem.place.file else problem.place.field
+        return problem if field is None else replace(problem, place=self.place(field))
 
 
 class SpecReader(Protocol):

@@ -17,7 +17,8 @@ from domain.model_handle import LinearLayers, ModelHandle
 from domain.precision import PrecisionPolicy
 from domain.run_spec import ModelSection
 from ports.catalog import Catalog
-from ports.model import ConversationEncoder, LoadedModel, MergeReport
+from ports.encoder import ConversationEncoder
+from ports.model import LoadedModel, MergeReport
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 OWN_TEMPLATE = "the tokenizer's own"

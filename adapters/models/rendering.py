@@ -9,6 +9,7 @@ Special tokens written inside messages are text, not commands: see `adapters.mod
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -42,9 +43,11 @@ class HfEncoder:
         self._own_template = own_template
         self._specials = special_tokens(tokenizer)
         self.template_fingerprint = sha256(str(tokenizer.chat_template).encode()).hexdigest()
-        self.tokenizer_fingerprint = sha256(
-            tokenizer.backend_tokenizer.to_str().encode()
-        ).hexdigest()
+
+    @cached_property
+    def tokenizer_fingerprint(self) -> str:
+        """SHA-256 of the tokenizer's JSON; half a second for a large vocabulary."""
+        return sha256(self._tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
 
     def encode(self, conversation: Conversation, train_on: TrainOn) -> EncodedRow:
         """Token ids and labels; an answer's end-of-turn token is trained with it."""

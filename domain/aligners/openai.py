@@ -172,12 +172,12 @@ def _address(part: Mapping[str, object], place: str) -> list[str]:
     """The path of a medium, however the part writes it; none where a column holds it."""
     for key in ("value", "image_url", "image", "video_url", "video", "audio_url", "audio", "path"):
         value = part.get(key)
-        if isinstance(value, Mapping):
-            value = value.get("url", value.get("path"))
-        if isinstance(value, str) and value:
-            return [checked_text(value, place)]
-        if value is not None:
+        if value is None:
+            continue
+        path = value.get("url", value.get("path")) if isinstance(value, Mapping) else value
+        if not isinstance(path, str) or not path:
             raise FaultError(place, "there is no path in it")
+        return [checked_text(path, place)]
     return []
 
 

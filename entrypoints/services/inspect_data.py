@@ -11,7 +11,8 @@ from domain.fingerprint import fingerprint
 from domain.masking import IGNORED, EncodedRow
 from domain.run_spec import DataSection, RunSpec
 from entrypoints.services.prepare_data import PrepareData, encode_rows
-from ports.model import ConversationEncoder, ModelBackend
+from ports.encoder import ConversationEncoder
+from ports.model import ModelBackend
 
 COMPARED_ROWS = 200
 """Rows whose ids are compared with the tokenizer's own rendering."""

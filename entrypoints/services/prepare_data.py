@@ -24,7 +24,7 @@ from domain.prepared import PreparedData, hold_out
 from domain.run_spec import BatchingSection, DataSection
 from ports.datasets import RowReader
 from ports.encoded_cache import EncodedCache
-from ports.model import ConversationEncoder
+from ports.encoder import ConversationEncoder
 
 CACHE_LAYOUT = 1
 """Number of the way rows become tokens; a change of code that changes tokens raises it."""

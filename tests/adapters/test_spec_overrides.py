@@ -92,7 +92,7 @@ def test_what_is_no_override_is_refused_by_its_own_text(text: str) -> None:
         ("method.name=lorra", "spec-unknown-name", "override method.name", "`lora`"),
         ("schedule=null", "spec-bad-value", "override schedule", "a mapping of keys"),
         ("data.train=3", "spec-bad-value", "override data.train", "a list"),
-        ("data.train=[{}]", "spec-missing-key", "override data.train.0.path", "Add it"),
+        ("model={}", "spec-missing-key", "override model.name", "Add it"),
         ("seed=&a [*a]", "spec-bad-value", "run.yaml", "Circular"),
     ],
 )

@@ -9,12 +9,13 @@ import pytest
 from adapters.catalog import FolderCatalog
 from adapters.models.hf import HfModelBackend
 from domain.conversation import Conversation, Message, Role
-from domain.errors import HextuneError
+from domain.errors import HextuneError, Problem
 from domain.hardware import DeviceKind, Hardware
-from domain.masking import IGNORED, TrainOn
+from domain.masking import IGNORED, EncodedRow, TrainOn
 from domain.model_handle import ModelHandle
 from domain.precision import PrecisionSection, choose_precision
 from domain.run_spec import ModelSection
+from ports.encoder import ConversationEncoder
 from ports.model import ModelBackend
 from tests.fakes.models import CPU, HANDLE, FakeModelBackend
 from tests.fixtures.tiny_model import build_tiny_model
@@ -33,6 +34,24 @@ MAKERS: dict[str, Callable[[Path], tuple[ModelBackend, str]]] = {
     "fake": lambda _: (FakeModelBackend(), HANDLE.name),
     "hf": lambda folder: (HfModelBackend(FolderCatalog()), str(folder)),
 }
+
+
+TRAIN_ON = (TrainOn.ASSISTANT_TURNS, TrainOn.LAST_TURN, TrainOn.EVERYTHING)
+
+
+def encoded(
+    encoder: ConversationEncoder,
+    conversation: Conversation,
+    train_on: TrainOn = TrainOn.ASSISTANT_TURNS,
+) -> EncodedRow:
+    (found,) = encoder.encode_all([conversation], train_on)
+    assert isinstance(found, EncodedRow), found
+    return found
+
+
+def refusal(found: EncodedRow | HextuneError) -> Problem:
+    assert isinstance(found, HextuneError)
+    return found.problems[0]
 
 
 @pytest.fixture(params=MAKERS)
@@ -60,9 +79,7 @@ def test_a_missing_model_is_an_error_at_its_field(backend: tuple[ModelBackend, s
 def test_only_answers_are_trained_and_all_of_each(backend: tuple[ModelBackend, str]) -> None:
     models, name = backend
     encoder = models.encoder(models.inspect(ModelSection(name=name)))
-    every = encoder.encode(TALK, TrainOn.ASSISTANT_TURNS)
-    last = encoder.encode(TALK, TrainOn.LAST_TURN)
-    whole = encoder.encode(TALK, TrainOn.EVERYTHING)
+    every, last, whole = (encoded(encoder, TALK, train_on) for train_on in TRAIN_ON)
     assert len(every.labels) == len(every.input_ids)
     assert 0 < last.trained_tokens < every.trained_tokens < whole.trained_tokens
     pairs = zip(every.input_ids, every.labels, strict=True)
@@ -72,7 +89,7 @@ def test_only_answers_are_trained_and_all_of_each(backend: tuple[ModelBackend, s
 def test_trained_tokens_are_the_answers_and_their_terminators(tiny_model: Path) -> None:
     models = HfModelBackend(FolderCatalog())
     handle = models.inspect(ModelSection(name=str(tiny_model)))
-    row = models.encoder(handle).encode(TALK, TrainOn.ASSISTANT_TURNS)
+    row = encoded(models.encoder(handle), TALK)
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
@@ -80,6 +97,69 @@ def test_trained_tokens_are_the_answers_and_their_terminators(tiny_model: Path) 
     assert tokenizer.decode(trained) == "It is. <|im_end|>In short: ж.<|im_end|>"
     reference = tokenizer.apply_chat_template(TALK.as_json(), tokenize=True)["input_ids"]
     assert list(row.input_ids) == reference
+
+
+def test_rows_come_in_their_order_and_one_alone_is_the_same(
+    backend: tuple[ModelBackend, str],
+) -> None:
+    models, name = backend
+    encoder = models.encoder(models.inspect(ModelSection(name=name)))
+    talks = [Conversation(TALK.messages[: 2 * n + 1]) for n in (1, 2, 1)]
+    assert encoder.encode_all(talks, TrainOn.LAST_TURN) == [
+        encoded(encoder, talk, TrainOn.LAST_TURN) for talk in talks
+    ]
+    assert encoder.encode_all([], TrainOn.LAST_TURN) == []
+
+
+def test_a_turn_that_says_so_is_left_out_or_trained(backend: tuple[ModelBackend, str]) -> None:
+    models, name = backend
+    encoder = models.encoder(models.inspect(ModelSection(name=name)))
+    first, second = (replace(TALK.messages[n], trained=False) for n in (2, 4))
+    only_last = encoded(encoder, Conversation((*TALK.messages[:2], first, *TALK.messages[3:])))
+    assert only_last == encoded(encoder, TALK, TrainOn.LAST_TURN)
+    only_first = Conversation((*TALK.messages[:4], second))
+    asked = replace(TALK.messages[2], trained=True)
+    by_word = Conversation((*TALK.messages[:2], asked, TALK.messages[3], second))
+    assert encoded(encoder, only_first) == encoded(encoder, by_word, TrainOn.LAST_TURN)
+    whole = encoded(encoder, TALK, TrainOn.EVERYTHING).trained_tokens
+    silenced = encoded(encoder, only_first, TrainOn.EVERYTHING).trained_tokens
+    assert whole - silenced == encoded(encoder, TALK, TrainOn.LAST_TURN).trained_tokens
+
+
+def test_documents_are_trained_whole_and_end_once(backend: tuple[ModelBackend, str]) -> None:
+    models, name = backend
+    encoder = models.encoder(models.inspect(ModelSection(name=name)))
+    first, second = encoder.encode_texts(["What is it?", "ж"])
+    assert first.labels == first.input_ids
+    assert second.labels == second.input_ids
+    assert first.input_ids[:1] != second.input_ids[:1]
+    assert encoder.encode_texts([]) == []
+
+
+def test_a_template_in_the_spec_is_used_instead_of_the_tokenizers_own(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    models = HfModelBackend(FolderCatalog())
+    file = tmp_path / "plain.jinja"
+    file.write_text(
+        "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}|{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}",
+        encoding="utf-8",
+    )
+    own = models.inspect(ModelSection(name=str(tiny_model)))
+    named = models.inspect(ModelSection(name=str(tiny_model), template=str(file)))
+    assert named.template == file.read_text(encoding="utf-8")
+    assert (own.template, own.has_chat_template, named.has_chat_template) == (None, True, True)
+    plain, chatml = models.encoder(named), models.encoder(own)
+    assert plain.template_fingerprint != chatml.template_fingerprint
+    assert plain.tokenizer_fingerprint == chatml.tokenizer_fingerprint
+    row = encoded(plain, TALK)
+    assert row != encoded(chatml, TALK)
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    trained = [token for token in row.labels if token != IGNORED]
+    assert tokenizer.decode(trained) == "It is. |In short: ж.|"
 
 
 def test_counts_equal_the_loaded_network(tiny_model: Path) -> None:
@@ -101,17 +181,19 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(tmp_path: Path) -> No
     folder = build_tiny_model(tmp_path / "rewriting", template=rewriting)
     models = HfModelBackend(FolderCatalog())
     encoder = models.encoder(models.inspect(ModelSection(name=str(folder))))
-    with pytest.raises(HextuneError) as caught:
-        encoder.encode(TALK, TrainOn.ASSISTANT_TURNS)
-    assert caught.value.problems[0].code == "data-template-unstable"
+    found = encoder.encode_all([TALK, TALK], TrainOn.ASSISTANT_TURNS)
+    assert [refusal(each).code for each in found] == ["data-template-unstable"] * 2
 
 
 def test_a_template_that_refuses_says_why(tmp_path: Path) -> None:
     folder = build_tiny_model(tmp_path / "refusing", template="{{ raise_exception('no system') }}")
     models = HfModelBackend(FolderCatalog())
     encoder = models.encoder(models.inspect(ModelSection(name=str(folder))))
-    with pytest.raises(HextuneError, match="no system"):
-        encoder.encode(TALK, TrainOn.ASSISTANT_TURNS)
+    (found,) = encoder.encode_all([TALK], TrainOn.ASSISTANT_TURNS)
+    assert (refusal(found).code, refusal(found).facts) == (
+        "data-template-refused",
+        {"reason": "no system"},
+    )
 
 
 def test_code_of_a_repository_is_not_run_unasked(tiny_model: Path, tmp_path: Path) -> None:

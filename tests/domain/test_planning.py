@@ -149,6 +149,32 @@ def test_the_precision_is_told_in_words(mode: str, line: str) -> None:
     assert told(made, "precision")[0] == line
 
 
+def test_packs_are_told_and_counted_as_sequences() -> None:
+    rows = (row(10, 4), row(20, 5), row(6, 1))
+    data = prepared(rows, packs=[[1, 0], [2]])
+    made = plan(spec(batching=BatchingSection(per_device=1, packing=True)), data=data)
+    assert told(made, "batching.packs") == (2, "3 rows packed, 18 tokens each")
+    assert (made.steps.train_rows, made.steps.steps_per_epoch) == (2, 2)
+    assert (made.data["packs"], made.data["train_rows"]) == (2, 3)
+    assert made.data["longest_tokens"] == 30
+    assert told(made, "tokens") == (108, "30 of them carry a loss")
+    unpacked = plan(data=prepared(rows))
+    assert unpacked.data["packs"] is None
+    assert "batching.packs" not in {item.key for item in unpacked.decisions}
+
+
+def test_formats_of_hub_sources_are_told_by_their_names() -> None:
+    asked = spec(data=data_section(train=(DataSource(hub="org/rows"),)))
+    made = plan(asked, data=prepared(formats={"org/rows": "openai"}))
+    assert told(made, "data.train.0.format") == ("openai", "the columns of the first row")
+
+
+def test_the_template_is_told_with_where_it_is_from() -> None:
+    assert told(plan(), "template") == ("t" * 12, "the tokenizer's own")
+    named = replace(HANDLE, template="{{ x }}", template_reason="chatml: set in the spec")
+    assert told(plan(model=named), "template") == ("t" * 12, "chatml: set in the spec")
+
+
 def test_device_memory_and_what_learns_are_told() -> None:
     made = plan()
     assert told(made, "device") == ("fake CPU", "the first cpu device")

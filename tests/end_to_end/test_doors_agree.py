@@ -29,7 +29,7 @@ def spec(model: Path, rows: Path) -> str:
 
 def losses(container: Container, job: Job) -> list[float]:
     events = container.watch_run()(job.id)
-    return [float(e.data["loss"]) for e in events if e.kind is EventKind.STEP]  # type: ignore[arg-type]
+    return [float(e.data["loss"]) for e in events if e.kind is EventKind.STEP]
 
 
 async def test_cli_grpc_and_service_train_the_same(
@@ -50,7 +50,7 @@ async def test_cli_grpc_and_service_train_the_same(
 
     server = await start_server(container, host="127.0.0.1", port=0, engine=None, api_key=None)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        jobs = jobs_pb2_grpc.JobServiceStub(channel)
+        jobs = jobs_pb2_grpc.JobServiceStub(channel)  # type: ignore[no-untyped-call]
         created = await jobs.CreateJob(
             jobs_pb2.CreateJobRequest(spec_text=text, spec_format=jobs_pb2.SPEC_FORMAT_YAML)
         )

@@ -82,6 +82,6 @@ def test_real_alpaca_rows_align(
         SpecText(text=json.dumps(spec), format="json", source="test")
     )
     prepare: PrepareData = container.prepare_data()
-    training, _ = prepare.align(document.spec.data)
+    training, _ = prepare.align(document.spec.data, document.spec.seed)
     assert len(training.rows) == rows - unusable
     assert len(training.dropped) == unusable

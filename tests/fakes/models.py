@@ -12,12 +12,14 @@ from domain.masking import (
     TrainOn,
     label_everything,
     label_tokens,
+    outside,
     trained_turns,
 )
 from domain.model_handle import LinearLayers, ModelHandle
 from domain.precision import PrecisionPolicy
 from domain.run_spec import ModelSection
-from ports.model import ConversationEncoder, LoadedModel, MergeReport
+from ports.encoder import ConversationEncoder
+from ports.model import LoadedModel, MergeReport
 
 HANDLE = ModelHandle(
     name="fake",
@@ -75,17 +77,20 @@ class FakeEncoder:
 
     def _encode(self, conversation: Conversation, train_on: TrainOn) -> EncodedRow:
         text = ""
-        spans = []
+        spans, silent = [], []
         trained = trained_turns(conversation.messages, train_on)
         for number, message in enumerate(conversation.messages):
             text += f"{message.role.value}: "
+            span = (len(text), len(text) + len(message.content) + 1)
             if number in trained:
-                spans.append((len(text), len(text) + len(message.content) + 1))
+                spans.append(span)
+            elif message.trained is False:
+                silent.append(span)
             text += message.content + "\n"
         offsets = [(number, number + 1) for number in range(len(text))]
         ids = [ord(character) % 256 for character in text]
         if train_on is TrainOn.EVERYTHING:
-            return label_everything(ids)
+            return label_tokens(ids, offsets, outside(silent, len(text)))
         return label_tokens(ids, offsets, spans)
 
 

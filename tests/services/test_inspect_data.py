@@ -1,5 +1,6 @@
 """InspectData: the account of rows before training, and rows as they are trained."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tests.fakes.models import FakeRowReader
 GOOD = {"instruction": "q", "output": "a"}
 
 
-def inspecting(rows: list[dict[str, Any]], **data: Any) -> tuple[InspectData, RunSpec]:
+def inspecting(rows: list[Mapping[str, object]], **data: Any) -> tuple[InspectData, RunSpec]:
     container = fake_container()
     container.rows.override(providers.Object(FakeRowReader({"rows.jsonl": rows})))
     extra = "".join(f", {key}: {value}" for key, value in data.items())
@@ -27,7 +28,13 @@ def inspecting(rows: list[dict[str, Any]], **data: Any) -> tuple[InspectData, Ru
 
 def test_a_report_counts_every_row_once_and_says_why_it_is_out() -> None:
     long = {"instruction": "q" * 200, "output": "a"}
-    rows = [GOOD, long, {"instruction": "", "output": "a"}, GOOD, {"instruction": "q"}]
+    rows: list[Mapping[str, object]] = [
+        GOOD,
+        long,
+        {"instruction": "", "output": "a"},
+        GOOD,
+        {"instruction": "q"},
+    ]
     inspect, spec = inspecting(rows, max_tokens=100)
     report = inspect.report(spec)
     assert report.rows_read == 5

@@ -1,59 +1,28 @@
 """Preparing data: every row is used, or accounted for, or an error with its place."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
 from domain.conversation import Conversation
 from domain.dataset import DataSource
-from domain.errors import HextuneError, Problem, fail
+from domain.errors import HextuneError, fail
 from domain.masking import EncodedRow, TrainOn
-from domain.prepared import PreparedData
 from domain.run_spec import DataSection
 from entrypoints.services.prepare_data import SHOWN_BAD_ROWS, PrepareData
 from tests.fakes.models import FakeEncoder, FakeRowReader
-
-Rows = Sequence[Mapping[str, object]]
-
-
-def good(number: int = 0) -> dict[str, object]:
-    return {"instruction": f"Question {number}?", "output": f"Answer {number}."}
-
-
-BAD: dict[str, object] = {"instruction": "Q", "output": ""}
-LONG: dict[str, object] = {"instruction": "Q", "output": "x" * 100}
-CHAT: dict[str, object] = {
-    "conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]
-}
-
-
-def prepare(
-    files: Mapping[str, Rows],
-    encoder: FakeEncoder | None = None,
-    context_tokens: int = 2048,
-    **section: Any,
-) -> PreparedData:
-    """Prepared data of a section that trains on a.jsonl unless told otherwise."""
-    values: dict[str, Any] = {"train": (DataSource(path="a.jsonl"),), **section}
-    service = PrepareData(FakeRowReader({path: list(rows) for path, rows in files.items()}))
-    return service(
-        DataSection(**values), encoder or FakeEncoder(), context_tokens=context_tokens, seed=1
-    )
-
-
-def refused(files: Mapping[str, Rows], **section: Any) -> list[Problem]:
-    with pytest.raises(HextuneError) as caught:
-        prepare(files, **section)
-    return list(caught.value.problems)
-
-
-def sources(*paths: str) -> tuple[DataSource, ...]:
-    return tuple(DataSource(path=path) for path in paths)
-
-
-def text(row: EncodedRow) -> str:
-    return "".join(map(chr, row.input_ids))
+from tests.services.preparing import (
+    BAD,
+    CHAT,
+    LONG,
+    Rows,
+    asking,
+    good,
+    prepare,
+    refused,
+    sources,
+    text,
+)
 
 
 def test_rows_of_several_files_follow_each_other() -> None:
@@ -105,13 +74,16 @@ def test_more_than_twenty_bad_rows_of_a_file_are_summarised() -> None:
     assert {item.code for item in exactly} == {"data-bad-row"}
 
 
-@pytest.mark.parametrize(
-    ("rows", "section"), [([], {}), ([BAD, BAD], {"on_bad_row": "drop"})], ids=["empty", "all bad"]
-)
-def test_a_file_without_a_usable_row_is_an_error(rows: Rows, section: dict[str, Any]) -> None:
-    files: dict[str, Rows] = {"a.jsonl": rows, "b": [good()]}
-    found = refused(files, train=sources("b", "a.jsonl"), **section)
+def test_a_file_without_a_row_is_an_error() -> None:
+    files: dict[str, Rows] = {"a.jsonl": [], "b": [good()]}
+    found = refused(files, train=sources("b", "a.jsonl"))
     assert [(item.code, item.place.file) for item in found] == [("data-no-rows", "a.jsonl")]
+
+
+def test_a_file_of_bad_rows_alone_is_dropped_row_by_row_where_asked() -> None:
+    files: dict[str, Rows] = {"a.jsonl": [BAD, BAD], "b": [good()]}
+    data = prepare(files, train=sources("b", "a.jsonl"), on_bad_row="drop")
+    assert (len(data.train), len(data.dropped), data.rows_read) == (1, 2, 3)
 
 
 # -- formats and files --------------------------------------------------------------------------
@@ -147,9 +119,11 @@ def test_problems_of_all_files_come_at_once_and_missing_ones_point_into_the_spec
 
 def test_checking_reads_and_aligns_without_a_tokenizer() -> None:
     service = PrepareData(FakeRowReader({"a.jsonl": [good()]}))
-    service.check(DataSection(train=sources("a.jsonl")))
+    service.check(DataSection(train=sources("a.jsonl")), seed=1)
     with pytest.raises(HextuneError):
-        PrepareData(FakeRowReader({"a.jsonl": [BAD]})).check(DataSection(train=sources("a.jsonl")))
+        PrepareData(FakeRowReader({"a.jsonl": [BAD]})).check(
+            DataSection(train=sources("a.jsonl")), seed=1
+        )
 
 
 # -- lengths ------------------------------------------------------------------------------------
@@ -158,7 +132,7 @@ def test_checking_reads_and_aligns_without_a_tokenizer() -> None:
 def test_longer_rows_are_dropped_counted_and_listed() -> None:
     data = prepare({"a.jsonl": [good(), LONG]}, max_tokens=50)
     assert len(data.train) == 1
-    assert list(data.too_long) == ["a.jsonl:2 120 tokens"]
+    assert list(data.too_long) == ["a.jsonl:2 120 tokens, dropped"]
     assert data.rows_read == 2
 
 
@@ -177,8 +151,8 @@ def test_a_row_of_exactly_the_limit_is_kept() -> None:
 
 
 def test_without_a_limit_the_models_context_is_the_limit() -> None:
-    assert len(prepare({"a.jsonl": [LONG]}, context_tokens=120).train) == 1
-    assert len(prepare({"a.jsonl": [LONG]}, context_tokens=119).train) == 0
+    assert len(prepare({"a.jsonl": [LONG]}, asked=asking(context_tokens=120)).train) == 1
+    assert len(prepare({"a.jsonl": [LONG]}, asked=asking(context_tokens=119)).train) == 0
 
 
 def test_only_the_first_rows_are_used_where_asked_after_dropping_bad_ones() -> None:
@@ -196,7 +170,7 @@ def test_only_the_first_rows_are_used_where_asked_after_dropping_bad_ones() -> N
 def test_held_out_rows_come_from_their_own_files() -> None:
     data = prepare({"a.jsonl": [good(1)], "b": [good(2), LONG]}, eval=sources("b"), max_tokens=50)
     assert (len(data.train), len(data.eval), data.rows_read) == (1, 1, 3)
-    assert list(data.too_long) == ["b:2 120 tokens"]
+    assert list(data.too_long) == ["b:2 120 tokens, dropped"]
 
 
 def test_a_fraction_is_held_out_of_the_training_rows() -> None:
@@ -224,14 +198,12 @@ def test_the_fingerprint_is_of_the_conversations_not_of_the_files() -> None:
 class Refusing(FakeEncoder):
     """An encoder whose template refuses every second row."""
 
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def encode(self, conversation: Conversation, train_on: TrainOn) -> EncodedRow:
-        self.calls += 1
-        if self.calls % 2 == 0:
-            raise fail("data-template-refused", reason="no system turns")
-        return super().encode(conversation, train_on)
+    def encode_all(
+        self, conversations: Sequence[Conversation], train_on: TrainOn
+    ) -> Sequence[EncodedRow | HextuneError]:
+        refusal = fail("data-template-refused", reason="no system turns")
+        rows = super().encode_all(conversations, train_on)
+        return [refusal if number % 2 else row for number, row in enumerate(rows)]
 
 
 def test_a_row_the_template_refuses_has_its_place() -> None:

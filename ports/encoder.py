@@ -1,0 +1,34 @@
+"""Encoding: conversations and documents become token ids and labels."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.conversation import Conversation
+from domain.errors import HextuneError
+from domain.masking import EncodedRow, TrainOn
+
+
+class ConversationEncoder(Protocol):
+    """A model's tokenizer and chat template."""
+
+    @property
+    def template_fingerprint(self) -> str:
+        """SHA-256 of the template text."""
+
+    @property
+    def tokenizer_fingerprint(self) -> str:
+        """SHA-256 of the tokenizer's definition."""
+
+    def encode_all(
+        self, conversations: Sequence[Conversation], train_on: TrainOn
+    ) -> Sequence[EncodedRow | HextuneError]:
+        """Token ids and labels of each, or why the template cannot render it."""
+
+    def encode_texts(self, texts: Sequence[str]) -> Sequence[EncodedRow]:
+        """Documents with their end token, all of it trained."""
+
+    def agrees(self, conversation: Conversation) -> bool | None:
+        """Whether ours are the tokenizer's own ids for it; None where it has no template."""
+
+    def pieces(self, row: EncodedRow) -> Sequence[str]:
+        """The text of each token."""
