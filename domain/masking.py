@@ -55,12 +55,13 @@ def label_tokens(
     offsets: Sequence[tuple[int, int]],
     spans: Sequence[tuple[int, int]],
 ) -> EncodedRow:
-    """Label each token by its own id where its characters start inside a span, else ignored.
+    """Label each token by its own id where it shares a character with a span, else ignored.
 
-    `offsets` are the tokens' (start, end) characters; a token without characters is never trained.
+    `offsets` are the tokens' (start, end) characters. A token that begins with the last space of
+    the prompt and goes on with the answer's first word is part of the answer.
     """
     labels = [
-        token if end > start and any(a <= start < b for a, b in spans) else IGNORED
+        token if end > start and any(a < end and start < b for a, b in spans) else IGNORED
         for token, (start, end) in zip(input_ids, offsets, strict=True)
     ]
     return EncodedRow(tuple(input_ids), tuple(labels))

@@ -72,11 +72,15 @@ class HfEncoder:
         return [row for batch in batches for row in batch.result()]
 
     def encode_texts(self, texts: Sequence[str]) -> list[EncodedRow]:
-        """Documents as they stand, closed by the end-of-text token; every token is trained."""
+        """Documents as they stand, closed by the end-of-text token; every token is trained.
+
+        Special tokens written in a document are text.
+        """
         end = [self._tokenizer.eos_token_id]
         found: list[EncodedRow] = []
         for start in range(0, len(texts), BATCH):
-            encoded = self._tokenizer(list(texts[start : start + BATCH]))
+            batch = list(texts[start : start + BATCH])
+            encoded = self._tokenizer(batch, split_special_tokens=True)
             found += [
                 label_everything(ids if ids[-1:] == end else ids + end)
                 for ids in encoded["input_ids"]
@@ -182,21 +186,24 @@ class HfEncoder:
         if spans is None:
             return label_everything(found.ids)
         end = len(text)
-        bounds = [(_first_token(found, a, end), _first_token(found, b, end)) for a, b in spans]
+        bounds = [(_token_at(found, a, end), _token_after(found, b, end)) for a, b in spans]
         if any(bound is None for pair in bounds for bound in pair):
             return label_tokens(found.ids, found.offsets, spans)
         return label_runs(found.ids, bounds)  # type: ignore[arg-type]
 
 
-def _first_token(encoding: Any, character: int, end: int) -> int | None:
+def _token_at(encoding: Any, character: int, end: int) -> int | None:
+    """The token that holds a character; None where only offsets can tell."""
+    return len(encoding) if character == end else encoding.char_to_token(character)
+
+
+def _token_after(encoding: Any, character: int, end: int) -> int | None:
     """The first token that begins at or after a character; None where only offsets can tell.
 
     Asked of the tokenizer itself: turning every offset into Python values costs more than encoding.
     """
-    if character == end:
-        return len(encoding)
-    token = encoding.char_to_token(character)
-    if token is None:
-        return None
+    token = _token_at(encoding, character, end)
+    if token is None or character == end:
+        return token
     start, _ = encoding.token_to_chars(token)
     return int(token) if start == character else int(token) + 1

@@ -46,7 +46,7 @@ class InspectData:
         compared = [_agrees(row, encoder) for row in rows[:COMPARED_ROWS]]
         dropped = [*training.dropped, *held_out.dropped]
         return DataReport(
-            rows_read=len(rows) + len(dropped),
+            rows_read=training.rows_read + held_out.rows_read,
             kinds=dict(Counter(row.row.kind.value for row in rows)),
             formats={**training.formats, **held_out.formats},
             dropped=dropped,

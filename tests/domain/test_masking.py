@@ -49,9 +49,9 @@ def test_exactly_the_tokens_of_the_spans_are_trained(
     assert encoded.trained_tokens == sum(label != IGNORED for label in encoded.labels)
 
 
-def test_a_token_across_the_border_belongs_to_where_it_begins() -> None:
+def test_a_token_across_the_border_is_trained() -> None:
     encoded = label_tokens([7, 8, 9], [(0, 3), (3, 6), (6, 9)], [(2, 4)])
-    assert encoded.labels == (IGNORED, 8, IGNORED)
+    assert encoded.labels == (7, 8, IGNORED)
 
 
 def test_a_token_without_characters_is_never_trained() -> None:

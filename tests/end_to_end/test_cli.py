@@ -149,16 +149,17 @@ def test_five_mistakes_are_five_errors_with_their_lines(tmp_path: Path) -> None:
         "  rank: 0\n"
         "optimizer: {learning_rate: fast}\n"
         "stage: {name: sfft}\n"
+        "schedule: {epochs: 0}\n"
     )
     found = tune(tmp_path, "train", "bad.yaml", "--json")
     assert found.returncode == 2
     errors = json.loads(found.stdout)["errors"]
     assert sorted((error["line"], error["code"]) for error in errors) == [
-        (3, "spec-missing-key"),
         (3, "spec-unknown-key"),
         (6, "spec-bad-value"),
         (7, "spec-bad-value"),
         (8, "spec-unknown-name"),
+        (9, "spec-bad-value"),
     ]
     assert all(error["hint"] and error["file"] == "bad.yaml" for error in errors)
     assert not (tmp_path / "runs").exists()

@@ -3,6 +3,7 @@
 `python -m tests.templates.own_rendering` writes RENDERING.md.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from adapters.models.rendering import HfEncoder
 from domain.conversation import Conversation, Message, Role, ToolCall
 from domain.errors import HextuneError
+from domain.fingerprint import Json
 from domain.masking import IGNORED, EncodedRow, TrainOn
 from tests.templates.references import TOKENIZERS, npm_package
 
@@ -22,7 +24,7 @@ the template rewrites earlier turns, so that only the last answer of a conversat
 "not trained" says that it rewrites the question once it is answered, so that ours is refused.
 "not applicable" says that the template refuses the conversation, or leaves its tools out.
 """
-TOOL = {
+TOOL: Mapping[str, Json] = {
     "type": "function",
     "function": {
         "name": "get_time",
