@@ -53,6 +53,7 @@ lint: .venv/.installed-dev
 check: lint test
 
 bench: .venv/.installed-dev
+	$(BIN)/python -m benchmarks.data
 	$(BIN)/python -m benchmarks.alpaca_lora
 
 proto: .venv/.installed-dev

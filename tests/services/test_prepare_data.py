@@ -9,7 +9,8 @@ from domain.dataset import DataSource
 from domain.errors import HextuneError, fail
 from domain.masking import EncodedRow, TrainOn
 from domain.run_spec import DataSection
-from entrypoints.services.prepare_data import SHOWN_BAD_ROWS, PrepareData
+from entrypoints.services.align_data import SHOWN_BAD_ROWS
+from entrypoints.services.prepare_data import PrepareData
 from tests.fakes.models import FakeEncoder, FakeRowReader
 from tests.services.preparing import (
     BAD,

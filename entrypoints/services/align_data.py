@@ -1,0 +1,128 @@
+"""Align data: read the rows of every source, bring them into one structure, draw and mix them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from domain.alignment import align, detect_format, holds_ranking
+from domain.dataset import (
+    AlignedDataset,
+    AlignedRow,
+    DatasetKind,
+    DataSource,
+    LocatedRow,
+    RowFault,
+)
+from domain.errors import HextuneError, Place, Problem, fail, problem
+from domain.fingerprint import fingerprint
+from domain.mixing import draw, mix
+from domain.run_spec import DataSection
+from ports.datasets import RowReader
+
+SHOWN_BAD_ROWS = 20
+"""Bad rows of one file that are reported one by one; the rest are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlignData:
+    """From a data section to rows in the standard structure."""
+
+    reader: RowReader
+
+    def __call__(self, data: DataSection, seed: int) -> tuple[AlignedDataset, AlignedDataset]:
+        """(training rows, rows of the evaluation sources).
+
+        Raises HextuneError with all faults of all sources.
+        """
+        problems: list[Problem] = []
+        datasets: list[AlignedDataset] = []
+        for key, sources in (("train", data.train), ("eval", data.eval)):
+            try:
+                datasets.append(self._align_all(sources, data, f"data.{key}", seed))
+            except HextuneError as error:
+                problems += error.problems
+        if problems:
+            raise HextuneError(problems)
+        training, held_out = datasets
+        return training, held_out
+
+    def _align_all(
+        self, sources: tuple[DataSource, ...], data: DataSection, key: str, seed: int
+    ) -> AlignedDataset:
+        found: list[list[AlignedRow]] = []
+        faults: list[tuple[LocatedRow, RowFault]] = []
+        problems: list[Problem] = []
+        formats: dict[str, str] = {}
+        usable = 0
+        for number, source in enumerate(sources):
+            try:
+                rows, wrong, formats[source.name] = self._align_source(source)
+            except HextuneError as error:
+                field = f"{key}.{number}.{'hub' if source.hub else 'path'}"
+                problems += [_at_field(each, field) for each in error.problems]
+                continue
+            faults += wrong
+            usable += len(rows)
+            if not rows and not wrong:
+                place = Place(file=source.name)
+                problems.append(problem("data-no-rows", place, path=source.name))
+            found.append(draw(rows, source.num_samples, source.sample, seed + number))
+        if data.on_bad_row == "error":
+            problems += _row_problems(faults)
+        if problems:
+            raise HextuneError(problems)
+        rows = mix(found, [source.weight for source in sources], data.mix, seed)
+        return AlignedDataset(
+            kind=rows[0].row.kind if rows else DatasetKind.CONVERSATION,
+            rows=rows,
+            fingerprint=fingerprint([row.row.as_json() for row in rows]),
+            formats=formats,
+            rows_read=usable + len(faults),
+            dropped=[f"{row.file}:{row.line} {bad.field}: {bad.reason}" for row, bad in faults],
+        )
+
+    def _align_source(
+        self, source: DataSource
+    ) -> tuple[list[AlignedRow], list[tuple[LocatedRow, RowFault]], str]:
+        """(rows, faults, the format they were read as)."""
+        format: str = source.format
+        rows: list[AlignedRow] = []
+        faults: list[tuple[LocatedRow, RowFault]] = []
+        for row in self.reader.read(source):
+            if format == "auto":
+                format = _format_of(row, source)
+            if source.ranking is None:
+                source = replace(source, ranking=holds_ranking(source, list(row.values)))
+            found = align(row.values, source, format)
+            if isinstance(found, RowFault):
+                faults.append((row, found))
+            else:
+                rows.append(AlignedRow(row=found, file=row.file, line=row.line))
+        return rows, faults, format
+
+
+def _at_field(found: Problem, field: str) -> Problem:
+    """`found`, pointing at the spec's `field` where it points at no file."""
+    return found if found.place.file else replace(found, place=Place(field=field))
+
+
+def _format_of(row: LocatedRow, source: DataSource) -> str:
+    columns = list(row.values)
+    found = detect_format(source, columns)
+    if found is None:
+        shown = ", ".join(columns) or "none"
+        place = Place(file=row.file, line=row.line)
+        raise fail("data-format-unclear", place, path=source.name, columns=shown)
+    return found
+
+
+def _row_problems(faults: list[tuple[LocatedRow, RowFault]]) -> Iterator[Problem]:
+    counts: dict[str, int] = {}
+    for row, fault in faults:
+        counts[row.file] = counts.get(row.file, 0) + 1
+        if counts[row.file] <= SHOWN_BAD_ROWS:
+            place = Place(file=row.file, line=row.line, field=fault.field)
+            yield problem("data-bad-row", place, reason=fault.reason)
+    for file, count in counts.items():
+        if count > SHOWN_BAD_ROWS:
+            place = Place(file=file)
+            yield problem("data-more-bad-rows", place, count=count - SHOWN_BAD_ROWS, path=file)
