@@ -54,7 +54,7 @@ def _metadata(details: grpc.HandlerCallDetails) -> Mapping[str, str]:
     return {key: value for key, value in details.invocation_metadata if isinstance(value, str)}
 
 
-class StatusInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+class StatusInterceptor(grpc.aio.ServerInterceptor):
     """Gives each call a request id, and its errors a status with details.
 
     The caller may send the id as `x-request-id`; it comes back in the trailing metadata.
@@ -106,7 +106,7 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             task.add_done_callback(self._running.discard)
 
 
-class KeyInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+class KeyInterceptor(grpc.aio.ServerInterceptor):
     """Lets a call pass that has the API key; health checks need none."""
 
     def __init__(self, api_key: str) -> None:

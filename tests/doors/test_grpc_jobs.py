@@ -6,7 +6,7 @@ import itertools
 import grpc
 import pytest
 from google.protobuf.json_format import MessageToDict
-from grpc.aio import EOF  # type: ignore[attr-defined]
+from grpc.aio import EOF
 
 from domain.events import EventKind
 from domain.job import JobStatus
