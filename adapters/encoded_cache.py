@@ -4,19 +4,21 @@ import itertools
 import os
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from adapters.models.builtin import cache_folder
 from domain.masking import IGNORED, EncodedRow
 
-KEPT_FILES = 32
-"""Datasets kept; the ones used longest ago are removed."""
+ROOM_BYTES = 4 * 1024**3
+"""Room on disk; the parts used longest ago are removed."""
 
 
 class FileEncodedCache:
     """Implements ports.encoded_cache.EncodedCache."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, room_bytes: int = ROOM_BYTES) -> None:
+        self._room_bytes = room_bytes
         self._folder = folder or cache_folder() / "encoded"
 
     def load(self, key: str) -> Sequence[EncodedRow] | None:
@@ -57,6 +59,10 @@ class FileEncodedCache:
         self._remove_old()
 
     def _remove_old(self) -> None:
-        files = sorted(self._folder.glob("[!.]*.npz"), key=lambda path: path.stat().st_mtime)
-        for path in files[:-KEPT_FILES]:
-            path.unlink(missing_ok=True)
+        room = self._room_bytes
+        with suppress(FileNotFoundError):  # another run is making room too
+            found = [(path.stat(), path) for path in self._folder.glob("[!.]*.npz")]
+            for facts, path in sorted(found, key=lambda each: each[0].st_mtime, reverse=True):
+                room -= facts.st_size
+                if room < 0:
+                    path.unlink()

@@ -121,6 +121,7 @@ def _results(request: TrainRequest, trainer: Any, seconds: float) -> dict[str, J
     history = trainer.state.log_history
     losses = [entry["loss"] for entry in history if "loss" in entry]
     held_out = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    stream = request.data.stream
     return {
         "steps": int(trainer.state.global_step),
         "first_loss": losses[0] if losses else None,
@@ -133,6 +134,7 @@ def _results(request: TrainRequest, trainer: Any, seconds: float) -> dict[str, J
         "planned_memory_bytes": request.plan.memory.total,
         "trainable": request.plan.trainer.trainable,
         "adapter": request.plan.trainer.adapter_based,
+        "streamed": stream.account.as_json() if stream is not None else None,
     }
 
 

@@ -27,7 +27,8 @@ def ours(path: str) -> int:
     from domain.dataset import DatasetKind, DataSource
     from domain.run_spec import BatchingSection, DataSection, ModelSection
     from entrypoints.container import make_container
-    from entrypoints.services.prepare_data import Preparation, PrepareData
+    from entrypoints.services.encode_rows import Preparation
+    from entrypoints.services.prepare_data import PrepareData
 
     container = make_container()
     handle = container.models().inspect(ModelSection(name=MODEL))

@@ -54,6 +54,23 @@ TEXTS: Mapping[str, ErrorText] = {
         "`data.eval` and `data.eval_fraction` are both set.",
         "Hold out a fraction of the training rows, or name files, not both.",
     ),
+    "rule-stream-needs-steps": ErrorText(
+        "`data.streaming` is set, but not how many steps to train.",
+        "A stream has no end: set schedule.max_steps, and leave schedule.epochs out.",
+    ),
+    "rule-stream-holdout": ErrorText(
+        "`data.eval_fraction` needs all rows at once, and `data.streaming` never has them.",
+        "Name held-out files under data.eval.",
+    ),
+    "rule-stream-length": ErrorText(
+        "`batching.group_by_length` needs all rows at once, and `data.streaming` never has them.",
+        "Set batching.packing=true to waste as little, or leave group_by_length out.",
+    ),
+    "rule-stream-sample": ErrorText(
+        "`num_samples` of {source} shall be drawn at random, which needs all rows at "
+        "once; `data.streaming` never has them.",
+        "Set sample: first for this source.",
+    ),
     "rule-eval-needs-data": ErrorText(
         "`tracking.eval_every_steps` is set, but there are no rows to evaluate on.",
         "Set data.eval_fraction=0.05, or name files under data.eval.",

@@ -1,6 +1,7 @@
 """Planning: spec, model, data and hardware become a plan, or every broken rule at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from domain.budget import MemoryEstimate, estimate_memory, shown_bytes
 from domain.errors import Problem
@@ -58,13 +59,15 @@ def make_plan(
         epoch_tokens=data.train_tokens,
         epoch_trained_tokens=data.trained_tokens,
     )
+    if data.stream is not None:
+        steps = replace(steps, train_rows=0, steps_per_epoch=0, epochs=0.0)
     decisions = list(_spec_decisions(spec.as_json(), origins))
     decisions += [
         _derived("device", hardware.name, f"the first {hardware.kind.value} device"),
         _derived("precision", _dtype_line(precision.mode, precision.compute), precision.reason),
         _derived("template", data.template_fingerprint[:12], model.template_reason),
         *_data_decisions(spec, data, model),
-        *_step_decisions(spec, steps),
+        *_step_decisions(spec, steps, data),
         _derived(
             "trainable",
             trainer.trainable,
@@ -158,7 +161,11 @@ def _data_decisions(spec: RunSpec, data: PreparedData, model: ModelHandle) -> It
     if spec.data.max_tokens is None:
         limit = spec.data.row_limit(model.context_tokens)
         yield _derived("data.max_tokens", limit, f"the model's context is {model.context_tokens}")
-    yield _derived("data.rows", kept, f"of {data.rows_read} read; {left_out}")
+    if data.stream is None:
+        yield _derived("data.rows", kept, f"of {data.rows_read} read; {left_out}")
+    else:
+        why = f"streamed: the first {len(data.train)} were encoded; {left_out} until then"
+        yield _derived("data.rows", "unknown", why)
     if data.packs is not None:
         yield _derived(
             "batching.packs",
@@ -166,16 +173,19 @@ def _data_decisions(spec: RunSpec, data: PreparedData, model: ModelHandle) -> It
             f"{len(data.train)} rows packed, {data.train_tokens / len(data.packs):.0f} tokens each",
         )
     share = data.trained_tokens / data.train_tokens if data.train_tokens else 0.0
+    among = "one epoch" if data.stream is None else "the first rows"
     yield _derived(
         "data.trained_tokens",
         data.trained_tokens,
-        f"{share:.1%} of {data.train_tokens:,} tokens in one epoch carry a loss",
+        f"{share:.1%} of {data.train_tokens:,} tokens in {among} carry a loss",
     )
 
 
-def _step_decisions(spec: RunSpec, steps: StepPlan) -> Iterator[Decision]:
+def _step_decisions(spec: RunSpec, steps: StepPlan, data: PreparedData) -> Iterator[Decision]:
     batch = f"{spec.batching.per_device} x {spec.batching.accumulate}"
-    if spec.schedule.max_steps is None:
+    if data.stream is not None:
+        why = f"schedule.max_steps; rows are streamed, {batch} for each step"
+    elif spec.schedule.max_steps is None:
         why = f"{steps.epochs:g} epochs of {steps.steps_per_epoch} steps, {batch} rows each"
         if spec.schedule.epochs is None:
             yield _derived("schedule.epochs", steps.epochs, "neither epochs nor max_steps is set")

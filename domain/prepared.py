@@ -1,13 +1,61 @@
 """Rows ready to train on, with the account of every row that was read."""
 
 import random
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
+from domain.fingerprint import Json
 from domain.masking import EncodedRow
 
 T = TypeVar("T")
+
+LISTED_ROWS = 20
+"""Rows of a stream that are listed one by one; the rest are counted."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StreamAccount:
+    """What became of the rows a stream has read so far; it grows while the stream is read."""
+
+    rows_read: int = 0
+    """Rows read, each as often as it was read."""
+    left_out: int = 0
+    """Rows that were unusable or too long."""
+    listed: list[str] = field(default_factory=list)
+    """One line for each of the first of them: file:line and why."""
+    formats: dict[str, str] = field(default_factory=dict)
+    """Name of each source to the format it is read as."""
+
+    def dropped(self, line: str) -> None:
+        """Count a row that is left out, and list it if it is among the first."""
+        self.left_out += 1
+        if len(self.listed) < LISTED_ROWS:
+            self.listed.append(line)
+
+    def as_json(self) -> dict[str, Json]:
+        """Plain JSON values."""
+        return {
+            "rows_read": self.rows_read,
+            "left_out": self.left_out,
+            "listed": list(self.listed),
+        }
+
+
+class EncodedStream(Protocol):
+    """Training sequences without an end: after the last row the first comes again."""
+
+    @property
+    def limit(self) -> int:
+        """Longest sequence, in tokens."""
+
+    @property
+    def account(self) -> StreamAccount:
+        """What became of the rows read so far."""
+
+    def __iter__(self) -> Iterator[Sequence[EncodedRow]]:
+        """The rows of each sequence: one, or several that are packed. Iterating anew begins anew,
+        with the same sequences in the same order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +80,9 @@ class PreparedData:
     """SHA-256 over the aligned conversations."""
     template_fingerprint: str
     """SHA-256 of the chat template that rendered them."""
+    stream: EncodedStream | None = None
+    """Where the training rows come from when they are streamed; `train` then holds the first ones,
+    to judge the rest by."""
 
     @property
     def sequences(self) -> int:
@@ -40,7 +91,9 @@ class PreparedData:
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest sequence."""
+        """Tokens of the longest sequence; of a stream, of the longest it may hold."""
+        if self.stream is not None:
+            return self.stream.limit
         single = max((len(row.input_ids) for row in (*self.train, *self.eval)), default=0)
         packed = (sum(len(self.train[n].input_ids) for n in pack) for pack in self.packs or ())
         return max(single, max(packed, default=0))

@@ -62,6 +62,23 @@ def _one_holdout(c: RuleContext) -> Facts | None:
     return {} if c.spec.data.eval and c.spec.data.eval_fraction is not None else None
 
 
+def _unending(c: RuleContext) -> Facts | None:
+    return {} if c.spec.data.streaming and c.spec.schedule.max_steps is None else None
+
+
+def _stream_holdout(c: RuleContext) -> Facts | None:
+    return {} if c.spec.data.streaming and c.spec.data.eval_fraction is not None else None
+
+
+def _stream_length(c: RuleContext) -> Facts | None:
+    return {} if c.spec.data.streaming and c.spec.batching.group_by_length else None
+
+
+def _stream_sample(c: RuleContext) -> Facts | None:
+    drawn = [s.name for s in c.spec.data.train if s.num_samples and s.sample == "random"]
+    return {"source": drawn[0]} if c.spec.data.streaming and drawn else None
+
+
 def _eval_needs_data(c: RuleContext) -> Facts | None:
     has_rows = bool(c.spec.data.eval) or c.spec.data.eval_fraction is not None
     return {} if c.spec.tracking.eval_every_steps is not None and not has_rows else None
@@ -172,6 +189,10 @@ RULES: Sequence[Rule] = (
         breach=lambda c: _both(c.spec.schedule.warmup_ratio, c.spec.schedule.warmup_steps),
     ),
     Rule(id="rule-one-holdout", field="data.eval_fraction", breach=_one_holdout),
+    Rule(id="rule-stream-needs-steps", field="schedule.max_steps", breach=_unending),
+    Rule(id="rule-stream-holdout", field="data.eval_fraction", breach=_stream_holdout),
+    Rule(id="rule-stream-length", field="batching.group_by_length", breach=_stream_length),
+    Rule(id="rule-stream-sample", field="data.train", breach=_stream_sample),
     Rule(id="rule-eval-needs-data", field="tracking.eval_every_steps", breach=_eval_needs_data),
     Rule(id="rule-full-precision-dtype", field="precision.dtype", breach=_full_precision_dtype),
     Rule(id="rule-half-needs-16-bit", field="precision.dtype", breach=_half_needs_16_bit),

@@ -59,6 +59,11 @@ class DataSection:
     """Share of the training rows to hold out instead, chosen by the seed."""
     max_samples: int | None = limited(None, ge=1)
     """Use only the first rows of the mixed sources, after dropping bad ones."""
+    streaming: bool = False
+    """Read, encode and shuffle rows while training instead of before it, for data that is larger
+    than memory: only the first rows are checked beforehand."""
+    shuffle_buffer: int = limited(1000, ge=1)
+    """Streaming: each row is drawn at random from so many read last; 1 keeps their order."""
     reasoning: Literal["keep", "drop"] = "keep"
     """Reasoning of assistant turns: handed to the template, or left out before rendering."""
     max_tokens: int | None = limited(None, ge=8)

@@ -14,17 +14,17 @@ class StepPlan:
     """How many steps a run takes, and of what."""
 
     train_rows: int
-    """Sequences trained on in one epoch: rows, or packs of them."""
+    """Sequences trained on in one epoch: rows, or packs of them; 0 where rows are streamed."""
     eval_rows: int
     """Held-out rows."""
     rows_per_step: int
     """Rows whose gradients make one optimizer step, on all devices."""
     steps_per_epoch: int
-    """Optimizer steps in one epoch; a last short batch counts."""
+    """Optimizer steps in one epoch, a last short batch counts; 0 where rows are streamed."""
     total_steps: int
     """Optimizer steps in the whole run."""
     epochs: float
-    """Passes over the training rows."""
+    """Passes over the training rows; 0 where rows are streamed."""
     warmup_steps: int
     """Steps in which the learning rate rises."""
     tokens: int

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import cast
 
 from domain.alignment import align, detect_format, holds_ranking
 from domain.dataset import (
@@ -9,12 +11,15 @@ from domain.dataset import (
     AlignedRow,
     DatasetKind,
     DataSource,
+    Format,
     LocatedRow,
     RowFault,
+    StandardRow,
 )
 from domain.errors import HextuneError, Place, Problem, fail, problem
 from domain.fingerprint import fingerprint
 from domain.mixing import draw, mix
+from domain.prepared import StreamAccount
 from domain.run_spec import DataSection
 from ports.datasets import RowReader
 
@@ -70,34 +75,82 @@ class AlignData:
             problems += _row_problems(faults)
         if problems:
             raise HextuneError(problems)
-        rows = mix(found, [source.weight for source in sources], data.mix, seed)
+        rows = list(mix(found, [source.weight for source in sources], data.mix, seed))
         return AlignedDataset(
             kind=rows[0].row.kind if rows else DatasetKind.CONVERSATION,
             rows=rows,
             fingerprint=fingerprint([row.row.as_json() for row in rows]),
             formats=formats,
             rows_read=usable + len(faults),
-            dropped=[f"{row.file}:{row.line} {bad.field}: {bad.reason}" for row, bad in faults],
+            dropped=[_dropped_line(row, fault) for row, fault in faults],
         )
 
     def _align_source(
         self, source: DataSource
     ) -> tuple[list[AlignedRow], list[tuple[LocatedRow, RowFault]], str]:
         """(rows, faults, the format they were read as)."""
-        format: str = source.format
         rows: list[AlignedRow] = []
         faults: list[tuple[LocatedRow, RowFault]] = []
-        for row in self.reader.read(source):
-            if format == "auto":
-                format = _format_of(row, source)
-            if source.ranking is None:
-                source = replace(source, ranking=holds_ranking(source, list(row.values)))
-            found = align(row.values, source, format)
-            if isinstance(found, RowFault):
-                faults.append((row, found))
+        settled, found = aligned(self.reader, source)
+        for row, outcome in found:
+            if isinstance(outcome, RowFault):
+                faults.append((row, outcome))
             else:
-                rows.append(AlignedRow(row=found, file=row.file, line=row.line))
-        return rows, faults, format
+                rows.append(AlignedRow(row=outcome, file=row.file, line=row.line))
+        return rows, faults, settled.format
+
+    def stream(self, data: DataSection, seed: int, account: StreamAccount) -> Iterator[AlignedRow]:
+        """Training rows as they are asked for, mixed; unusable ones as `data.on_bad_row` says."""
+        sources = [_Streamed(self.reader, source, data, account) for source in data.train]
+        return mix(sources, [source.weight for source in data.train], data.mix, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Streamed:
+    """A source's usable rows, read anew whenever they are iterated over."""
+
+    reader: RowReader
+    source: DataSource
+    data: DataSection
+    account: StreamAccount
+
+    def __iter__(self) -> Iterator[AlignedRow]:
+        settled, found = aligned(self.reader, self.source)
+        self.account.formats[self.source.name] = settled.format
+        return islice(self._usable(found), self.source.num_samples)
+
+    def _usable(
+        self, found: Iterator[tuple[LocatedRow, StandardRow | RowFault]]
+    ) -> Iterator[AlignedRow]:
+        for row, outcome in found:
+            self.account.rows_read += 1
+            if not isinstance(outcome, RowFault):
+                yield AlignedRow(row=outcome, file=row.file, line=row.line)
+            elif self.data.on_bad_row == "error":
+                raise HextuneError(list(_row_problems([(row, outcome)])))
+            else:
+                self.account.dropped(_dropped_line(row, outcome))
+
+
+def aligned(
+    reader: RowReader, source: DataSource
+) -> tuple[DataSource, Iterator[tuple[LocatedRow, StandardRow | RowFault]]]:
+    """(the source with what its first row decides, each row and what it becomes)."""
+    rows = reader.read(source)
+    first = next(rows, None)
+    if first is None:
+        return source, iter(())
+    if source.format == "auto":
+        source = replace(source, format=_format_of(first, source))
+    if source.ranking is None:
+        source = replace(source, ranking=holds_ranking(source, list(first.values)))
+    settled = source
+    found = ((row, align(row.values, settled, settled.format)) for row in chain([first], rows))
+    return settled, found
+
+
+def _dropped_line(row: LocatedRow, fault: RowFault) -> str:
+    return f"{row.file}:{row.line} {fault.field}: {fault.reason}"
 
 
 def _at_field(found: Problem, field: str) -> Problem:
@@ -105,14 +158,14 @@ def _at_field(found: Problem, field: str) -> Problem:
     return found if found.place.file else replace(found, place=Place(field=field))
 
 
-def _format_of(row: LocatedRow, source: DataSource) -> str:
+def _format_of(row: LocatedRow, source: DataSource) -> Format:
     columns = list(row.values)
     found = detect_format(source, columns)
     if found is None:
         shown = ", ".join(columns) or "none"
         place = Place(file=row.file, line=row.line)
         raise fail("data-format-unclear", place, path=source.name, columns=shown)
-    return found
+    return cast("Format", found)
 
 
 def _row_problems(faults: list[tuple[LocatedRow, RowFault]]) -> Iterator[Problem]:

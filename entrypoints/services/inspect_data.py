@@ -10,7 +10,8 @@ from domain.errors import HextuneError, fail
 from domain.fingerprint import fingerprint
 from domain.masking import IGNORED, EncodedRow
 from domain.run_spec import DataSection, RunSpec
-from entrypoints.services.prepare_data import PrepareData, encode_rows
+from entrypoints.services.encode_rows import encode_rows
+from entrypoints.services.prepare_data import PrepareData
 from ports.encoder import ConversationEncoder
 from ports.model import ModelBackend
 

@@ -11,7 +11,8 @@ from domain.prepared import PreparedData
 from domain.rules import RuleContext, broken_rules
 from domain.run_plan import RunPlan, TrainerFacts
 from domain.run_spec import RunSpec
-from entrypoints.services.prepare_data import Preparation, PrepareData
+from entrypoints.services.encode_rows import Preparation
+from entrypoints.services.prepare_data import PrepareData
 from ports.hardware import HardwareProbe
 from ports.model import ModelBackend
 from ports.quant import QuantBackend

@@ -2,39 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
-from domain.conversation import Conversation
-from domain.cutting import shorten
-from domain.dataset import AlignedDataset, AlignedRow, DatasetKind, StandardRow
-from domain.errors import HextuneError, Place, Problem, fail, problem
+from domain.dataset import AlignedDataset, AlignedRow
+from domain.errors import HextuneError, Problem
 from domain.fingerprint import fingerprint
-from domain.masking import EncodedRow, TrainOn
+from domain.masking import EncodedRow
 from domain.packing import pack
-from domain.prepared import PreparedData, hold_out
-from domain.run_spec import BatchingSection, DataSection
+from domain.prepared import PreparedData, StreamAccount, hold_out
+from domain.run_spec import DataSection
 from entrypoints.services.align_data import SHOWN_BAD_ROWS, AlignData
+from entrypoints.services.encode_rows import (
+    Preparation,
+    check_kinds,
+    encode_rows,
+    shortened,
+    whole,
+)
+from entrypoints.services.stream_data import StreamData
 from ports.datasets import RowReader
 from ports.encoded_cache import EncodedCache
 from ports.encoder import ConversationEncoder
 
 CACHE_LAYOUT = 1
 """Number of the way rows become tokens; a change of code that changes tokens raises it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preparation:
-    """What a stage, a model and a spec ask of the rows."""
-
-    stage: str
-    """The stage's name, for messages."""
-    eats: DatasetKind
-    """The kind of rows it trains on."""
-    context_tokens: int
-    """The model's context."""
-    batching: BatchingSection
-    """Whether rows are packed."""
-    seed: int
-    """Seed of drawing, mixing and holding out."""
+CACHED_ROWS = 4096
+"""Rows encoded and kept at once: an encoding that was cut off goes on after the last such part."""
+STREAMED_SAMPLE = 500
+"""Rows of a stream that are encoded while planning, to judge the rest by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +44,15 @@ class PrepareData:
         self, data: DataSection, encoder: ConversationEncoder, asked: Preparation
     ) -> PreparedData:
         """Encoded rows. Raises HextuneError with all faults of all files."""
+        if data.streaming:
+            return self._streamed(data, encoder, asked)
         training, held_out = self.align(data, asked.seed)
-        _check_kinds((training, held_out), asked)
+        check_kinds((*training.rows, *held_out.rows), asked)
         limit = data.row_limit(asked.context_tokens)
         rows = list(training.rows)[: data.max_samples]
-        kept, too_long = _shorten(rows, self._encoded(rows, encoder, data), data, limit)
+        kept, too_long = shortened(rows, self._encoded(rows, encoder, data), data, limit)
         others = list(held_out.rows)
-        others_kept, others_too_long = _shorten(
+        others_kept, others_too_long = shortened(
             others, self._encoded(others, encoder, data), data, limit
         )
         train = [row for row, _ in kept]
@@ -76,10 +73,47 @@ class PrepareData:
             template_fingerprint=encoder.template_fingerprint,
         )
 
+    def _streamed(
+        self, data: DataSection, encoder: ConversationEncoder, asked: Preparation
+    ) -> PreparedData:
+        """Held-out rows as ever, the first training rows, and the stream of all of them."""
+        others = replace(data, train=(), streaming=False)
+        unpacked = replace(asked, batching=replace(asked.batching, packing=False))
+        prepared = self(others, encoder, unpacked)
+        stream = StreamData(AlignData(self.reader), encoder, data, asked)
+        once = stream.once(asked.seed)
+        first = list(islice(chain.from_iterable(once), STREAMED_SAMPLE))
+        lengths = [len(row.input_ids) for row in first]
+        seen = fingerprint([list(row.input_ids) for row in first])
+        return replace(
+            prepared,
+            train=first,
+            packs=pack(lengths, stream.limit) if asked.batching.packing else None,
+            rows_read=prepared.rows_read + stream.account.rows_read,
+            dropped=[*prepared.dropped, *stream.account.listed],
+            formats={**stream.account.formats, **prepared.formats},
+            fingerprint=fingerprint([seen, prepared.fingerprint]),
+            stream=replace(stream, account=StreamAccount()),
+        )
+
     def _encoded(
-        self, rows: list[AlignedRow], encoder: ConversationEncoder, data: DataSection
+        self, rows: Sequence[AlignedRow], encoder: ConversationEncoder, data: DataSection
     ) -> Sequence[EncodedRow]:
         """Every row encoded, from the cache where it was before. Raises HextuneError for faults."""
+        encoded: list[EncodedRow] = []
+        problems: list[Problem] = []
+        for start in range(0, len(rows), CACHED_ROWS):
+            part = rows[start : start + CACHED_ROWS]
+            found, faults = self._encoded_part(part, encoder, data)
+            encoded += found
+            problems += faults
+        if problems:
+            raise HextuneError(problems[:SHOWN_BAD_ROWS])
+        return encoded
+
+    def _encoded_part(
+        self, rows: Sequence[AlignedRow], encoder: ConversationEncoder, data: DataSection
+    ) -> tuple[Sequence[EncodedRow], list[Problem]]:
         key = fingerprint(
             {
                 "layout": CACHE_LAYOUT,
@@ -92,93 +126,20 @@ class PrepareData:
         )
         kept = self.cache.load(key) if self.cache else None
         if kept is not None:
-            return kept
-        encoded = _whole(rows, encode_rows([row.row for row in rows], encoder, data))
-        if self.cache and encoded:
+            return kept, []
+        encoded, problems = whole(rows, encode_rows([row.row for row in rows], encoder, data))
+        if self.cache and not problems:
             self.cache.keep(key, encoded)
-        return encoded
+        return encoded, problems
 
     def check(self, data: DataSection, seed: int) -> None:
-        """Read and align every row. Raises HextuneError with all faults of all files."""
+        """Read and align every row; of a stream, the first. Raises HextuneError for all faults."""
+        if data.streaming:
+            rows = AlignData(self.reader).stream(data, seed, StreamAccount())
+            list(islice(rows, STREAMED_SAMPLE))
+            data = replace(data, train=())
         self.align(data, seed)
 
     def align(self, data: DataSection, seed: int) -> tuple[AlignedDataset, AlignedDataset]:
         """(training rows, rows of the evaluation sources) in the standard structure."""
         return AlignData(self.reader)(data, seed)
-
-
-def _check_kinds(datasets: Sequence[AlignedDataset], asked: Preparation) -> None:
-    for dataset in datasets:
-        for row in dataset.rows:
-            if row.row.kind is not asked.eats:
-                raise fail(
-                    "data-kind-unfit",
-                    Place(file=row.file, line=row.line),
-                    stage=asked.stage,
-                    eats=asked.eats.value,
-                    path=row.file,
-                    kind=row.row.kind.value,
-                )
-
-
-def encode_rows(
-    rows: Sequence[StandardRow], encoder: ConversationEncoder, data: DataSection
-) -> Sequence[EncodedRow | HextuneError]:
-    """Each row's tokens and labels as the stage sees them, before any cut."""
-    if rows and rows[0].kind is DatasetKind.TEXT:
-        return encoder.encode_texts([row.text for row in rows])
-    shown = [row for row in rows if not row.media]
-    conversations = [_reasoned(row.conversation(), data) for row in shown]
-    encoded = iter(encoder.encode_all(conversations, TrainOn(data.train_on)))
-    return [
-        fail("data-media-unsupported", count=len(row.media)) if row.media else next(encoded)
-        for row in rows
-    ]
-
-
-def _reasoned(conversation: Conversation, data: DataSection) -> Conversation:
-    """The conversation with its reasoning kept or left out, as the spec says."""
-    if data.reasoning == "keep":
-        return conversation
-    messages = tuple(replace(message, reasoning=None) for message in conversation.messages)
-    return replace(conversation, messages=messages)
-
-
-def _whole(
-    rows: list[AlignedRow], encoded: Sequence[EncodedRow | HextuneError]
-) -> list[EncodedRow]:
-    """The encoded rows. Raises HextuneError with the places of those that have none."""
-    whole = [found for found in encoded if isinstance(found, EncodedRow)]
-    problems = [
-        replace(each, place=Place(file=row.file, line=row.line))
-        for row, found in zip(rows, encoded, strict=True)
-        if isinstance(found, HextuneError)
-        for each in found.problems
-    ]
-    if problems:
-        raise HextuneError(problems[:SHOWN_BAD_ROWS])
-    return whole
-
-
-def _shorten(
-    rows: list[AlignedRow], encoded: Sequence[EncodedRow], data: DataSection, limit: int
-) -> tuple[list[tuple[EncodedRow, str]], list[str]]:
-    """(rows of at most `limit` tokens with their places, one line for each that was longer)."""
-    kept: list[tuple[EncodedRow, str]] = []
-    too_long: list[str] = []
-    problems: list[Problem] = []
-    for row, found in zip(rows, encoded, strict=True):
-        place = Place(file=row.file, line=row.line)
-        tokens = len(found.input_ids)
-        if tokens <= limit:
-            kept.append((found, str(place)))
-        elif data.over_long == "error":
-            problems.append(problem("data-row-too-long", place, tokens=tokens, limit=limit))
-        else:
-            pieces = shorten(found, limit, data.over_long)
-            kept += [(piece, str(place)) for piece in pieces]
-            became = f"{data.over_long}, {len(pieces)} kept" if pieces else "dropped"
-            too_long.append(f"{row.file}:{row.line} {tokens} tokens, {became}")
-    if problems:
-        raise HextuneError(problems[:SHOWN_BAD_ROWS])
-    return kept, too_long

@@ -1,10 +1,11 @@
 """The cache of encoded rows: what is kept comes back, and what is damaged is made anew."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from adapters.encoded_cache import KEPT_FILES, FileEncodedCache
+from adapters.encoded_cache import FileEncodedCache
 from domain.masking import IGNORED, EncodedRow
 from entrypoints.services.prepare_data import PrepareData
 from ports.encoded_cache import EncodedCache
@@ -40,19 +41,23 @@ def test_a_damaged_file_counts_as_missing(tmp_path: Path, damage: bytes | None) 
     assert list(cache.load("a") or ()) == ROWS
 
 
-def test_the_datasets_used_longest_ago_make_room(tmp_path: Path) -> None:
-    cache = FileEncodedCache(tmp_path)
-    for number in range(KEPT_FILES + 3):
+def test_the_parts_used_longest_ago_make_room(tmp_path: Path) -> None:
+    FileEncodedCache(tmp_path).keep("first", ROWS)
+    size = (tmp_path / "first.npz").stat().st_size
+    cache = FileEncodedCache(tmp_path, room_bytes=3 * size)
+    for number in range(5):
         cache.keep(f"k{number}", ROWS)
-    assert len(list(tmp_path.glob("*.npz"))) == KEPT_FILES
-    assert cache.load(f"k{KEPT_FILES + 2}") is not None
+        os.utime(tmp_path / f"k{number}.npz", (number, number))
+    assert cache.load("first") is not None
+    cache.keep("last", ROWS)
+    assert {path.stem for path in tmp_path.glob("*.npz")} == {"first", "k4", "last"}
 
 
 def test_preparing_twice_encodes_once_and_never_serves_other_rows() -> None:
     """The key covers rows, tokenizer, template and options; a change of any makes a new one."""
     from domain.dataset import DatasetKind, DataSource
     from domain.run_spec import BatchingSection, DataSection
-    from entrypoints.services.prepare_data import Preparation
+    from entrypoints.services.encode_rows import Preparation
     from tests.fakes.models import FakeEncoder, FakeRowReader
 
     asked = Preparation(

@@ -1,14 +1,28 @@
 """Mixing: how many rows of each source come, in which order, and by which seed."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.mixing import draw, mix
+from domain import mixing
+from domain.mixing import draw, shuffled
 
 SEED = st.integers(0, 2**32 - 1)
+T = TypeVar("T")
+
+
+def mix(
+    sources: Sequence[Sequence[T]], weights: Sequence[float], strategy: str, seed: int
+) -> list[T]:
+    """Every mixed row."""
+    return list(mixing.mix(sources, weights, strategy, seed))
+
+
 INTERLEAVED = ["interleave_under", "interleave_over", "interleave_once"]
 
 
@@ -124,3 +138,39 @@ def test_the_seed_draws() -> None:
     rows = list(range(100))
     assert draw(rows, 10, "random", 1) != draw(rows, 10, "random", 2)
     assert draw(rows, 10, "random", 1) != rows[:10]
+
+
+class Endless:
+    """A source without an end; iterating anew begins anew."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(10**12))
+
+
+@pytest.mark.parametrize("strategy", INTERLEAVED)
+def test_sources_are_read_only_as_far_as_rows_are_asked_for(strategy: str) -> None:
+    mixed = mixing.mix([Endless(), Endless()], [1, 1], strategy, 0)
+    assert len(list(islice(mixed, 100))) == 100
+
+
+@given(st.lists(st.integers()), st.integers(1, 20), SEED)
+def test_shuffling_gives_every_row_once_and_the_same_order_again(
+    rows: list[int], held: int, seed: int
+) -> None:
+    once = list(shuffled(rows, held, seed))
+    assert Counter(once) == Counter(rows)
+    assert once == list(shuffled(iter(rows), held, seed))
+
+
+@given(st.integers(0, 60), st.integers(1, 20), st.integers(0, 60), SEED)
+def test_a_shuffled_stream_resumes_with_the_same_rows(
+    size: int, held: int, seen: int, seed: int
+) -> None:
+    whole = list(shuffled(range(size), held, seed))
+    assert list(islice(shuffled(range(size), held, seed), seen, None)) == whole[seen:]
+
+
+def test_shuffling_holds_no_more_rows_than_asked() -> None:
+    first = list(islice(shuffled(Endless(), 10, 3), 50))
+    assert max(first) < 60
+    assert first != sorted(first)

@@ -51,6 +51,15 @@ def memory(total: int) -> MemoryEstimate:
     )
 
 
+BY_LENGTH = BatchingSection(group_by_length=True)
+
+
+def streamed(**data: Any) -> RuleContext:
+    """A spec whose rows are streamed for a number of steps."""
+    steps = ScheduleSection(max_steps=5)
+    return of_spec(data=data_section(streaming=True, **data), schedule=steps)
+
+
 CASES: list[tuple[str, RuleContext, RuleContext]] = [
     (
         "rule-one-length",
@@ -66,6 +75,22 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
         "rule-one-holdout",
         of_spec(data=data_section(eval=HELD_OUT, eval_fraction=0.1)),
         of_spec(data=data_section(eval=HELD_OUT)),
+    ),
+    (
+        "rule-stream-needs-steps",
+        of_spec(data=data_section(streaming=True)),
+        streamed(),
+    ),
+    ("rule-stream-holdout", streamed(eval_fraction=0.1), streamed(eval=HELD_OUT)),
+    (
+        "rule-stream-length",
+        replace(streamed(), spec=replace(streamed().spec, batching=BY_LENGTH)),
+        of_spec(batching=BY_LENGTH),
+    ),
+    (
+        "rule-stream-sample",
+        streamed(train=(DataSource(path="a.jsonl", num_samples=5),)),
+        streamed(train=(DataSource(path="a.jsonl", num_samples=5, sample="first"),)),
     ),
     (
         "rule-eval-needs-data",

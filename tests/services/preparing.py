@@ -10,7 +10,8 @@ from domain.errors import HextuneError, Problem
 from domain.masking import EncodedRow
 from domain.prepared import PreparedData
 from domain.run_spec import BatchingSection, DataSection
-from entrypoints.services.prepare_data import Preparation, PrepareData
+from entrypoints.services.encode_rows import Preparation
+from entrypoints.services.prepare_data import PrepareData
 from tests.fakes.models import FakeEncodedCache, FakeEncoder, FakeRowReader
 
 Rows = Sequence[Mapping[str, object]]

@@ -11,6 +11,7 @@ from domain.errors import HextuneError
 from domain.masking import IGNORED, EncodedRow, TrainOn
 from domain.prepared import PreparedData
 from domain.run_spec import BatchingSection
+from entrypoints.services import prepare_data
 from tests.fakes.models import FakeEncodedCache, FakeEncoder
 from tests.services.preparing import LONG, Rows, asking, good, prepare, refused, sources, text
 
@@ -287,3 +288,28 @@ def test_rows_from_the_cache_are_the_encoded_ones() -> None:
         prepare({"a.jsonl": rows}, cache=cache, max_tokens=50, over_long="split") for _ in range(2)
     )
     assert first == second == prepare({"a.jsonl": rows}, max_tokens=50, over_long="split")
+
+
+class Breaking(Noting):
+    """An encoder that is interrupted when it comes to its second part."""
+
+    def encode_all(
+        self, conversations: Sequence[Conversation], train_on: TrainOn
+    ) -> Sequence[EncodedRow | HextuneError]:
+        if self.given:
+            raise KeyboardInterrupt
+        return super().encode_all(conversations, train_on)
+
+
+def test_an_encoding_that_was_cut_off_goes_on_where_it_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prepare_data, "CACHED_ROWS", 4)
+    files, cache = {"a.jsonl": [good(number) for number in range(10)]}, FakeEncodedCache()
+    with pytest.raises(KeyboardInterrupt):
+        prepare(files, encoder=Breaking(), cache=cache)
+    rest = Noting()
+    prepared = prepare(files, encoder=rest, cache=cache)
+    assert len(prepared.train) == 10
+    assert len(rest.given) == 6
+    assert prepared.train == prepare(files).train
