@@ -25,7 +25,7 @@ LIMIT = 1024
 def ours(path: str) -> int:
     """Align, render, tokenize, mask and pack; the number of rows."""
     from domain.dataset import DatasetKind, DataSource
-    from domain.run_spec import BatchingSection, DataSection, ModelSection
+    from domain.run_spec import DataSection, ModelSection
     from entrypoints.container import make_container
     from entrypoints.services.encode_rows import Preparation
     from entrypoints.services.prepare_data import PrepareData
@@ -37,7 +37,7 @@ def ours(path: str) -> int:
         stage="sft",
         eats=DatasetKind.CONVERSATION,
         context_tokens=handle.context_tokens,
-        batching=BatchingSection(packing=True),
+        packing=True,
         seed=0,
     )
     began = time.perf_counter()

@@ -1,6 +1,7 @@
 """What to do with rows that are too long: never a silent cut."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from domain.masking import IGNORED, EncodedRow
 
@@ -38,5 +39,27 @@ CUTS: Mapping[str, Callable[[EncodedRow, int], list[EncodedRow]]] = {
 
 
 def shorten(row: EncodedRow, limit: int, policy: str) -> list[EncodedRow]:
-    """The pieces a policy leaves of a row; those that train nothing are left out."""
+    """The pieces a policy leaves of a row; those that train nothing are left out.
+
+    The two sequences of a preference lose the same beginning, so that their prompt stays one.
+    """
+    if row.rejected is not None:
+        return _shorten_pair(row, row.rejected, limit, policy)
     return [piece for piece in CUTS[policy](row, limit) if learns(piece)]
+
+
+def _shorten_pair(
+    chosen: EncodedRow, rejected: EncodedRow, limit: int, policy: str
+) -> list[EncodedRow]:
+    """The pair with its prompt or its answers cut, where both answers are left something."""
+    if policy not in ("cut_left", "cut_right"):
+        return []
+    excess = chosen.longest - limit
+    first = excess if policy == "cut_left" else 0
+    kept = [
+        EncodedRow(row.input_ids[first:][:limit], row.labels[first:][:limit])
+        for row in (chosen, rejected)
+    ]
+    if first >= chosen.prompt_tokens or not all(map(learns, kept)):
+        return []
+    return [replace(kept[0], rejected=kept[1])]

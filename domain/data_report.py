@@ -29,7 +29,7 @@ class DataReport:
     limit: int
     """Longest row allowed, in tokens."""
     lengths: Sequence[int]
-    """Tokens of every row the template renders, before any cut."""
+    """Tokens of every row the template renders, before any cut; of a preference, of each answer."""
     trained: Sequence[int]
     """Of them, tokens that carry a loss."""
     compared: int

@@ -71,6 +71,11 @@ TEXTS: Mapping[str, ErrorText] = {
         "once; `data.streaming` never has them.",
         "Set sample: first for this source.",
     ),
+    "rule-answers-apart": ErrorText(
+        "Stage {stage} compares or judges answers, so its rows can be neither packed nor "
+        "grouped by length.",
+        "Leave batching.packing and batching.group_by_length out.",
+    ),
     "rule-eval-needs-data": ErrorText(
         "`tracking.eval_every_steps` is set, but there are no rows to evaluate on.",
         "Set data.eval_fraction=0.05, or name files under data.eval.",
@@ -169,6 +174,18 @@ TEXTS: Mapping[str, ErrorText] = {
     "data-source-unclear": ErrorText(
         "A data source needs either path or hub; here are {given}.",
         "Name a file with path, or a hub dataset with hub.",
+    ),
+    "data-script-untrusted": ErrorText(
+        "`{path}` is a Python script, and scripts run only where they are trusted.",
+        "Read it first, as it can do all that you can; then set `trust_script: true` beside it.",
+    ),
+    "data-script-builder": ErrorText(
+        "`{path}` should define one builder of `datasets`; found: {found}.",
+        "Define one subclass of `datasets.GeneratorBasedBuilder`, or split the script.",
+    ),
+    "data-script-failed": ErrorText(
+        "The script `{path}` failed: {reason}.",
+        "Mend the script, or the `subset` and `split` asked of it.",
     ),
     "data-media-unsupported": ErrorText(
         "The row shows or plays {count} files, which text models do not see.",

@@ -27,11 +27,38 @@ class EncodedRow:
 
     input_ids: tuple[int, ...]
     labels: tuple[int, ...]
+    rejected: "EncodedRow | None" = None
+    """Preference rows: the same prompt with the worse answer."""
+    liked: bool | None = None
+    """Feedback rows: whether the answer was liked."""
+
+    @property
+    def sequences(self) -> "tuple[EncodedRow, ...]":
+        """What the model is run on: the row, and the rejected one where there is one."""
+        return (self,) if self.rejected is None else (self, self.rejected)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest of its sequences."""
+        return max(len(row.input_ids) for row in self.sequences)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all its sequences."""
+        return sum(len(row.input_ids) for row in self.sequences)
 
     @property
     def trained_tokens(self) -> int:
-        """How many tokens carry a loss."""
-        return sum(label != IGNORED for label in self.labels)
+        """How many tokens carry a loss, in all its sequences."""
+        return sum(label != IGNORED for row in self.sequences for label in row.labels)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """How many tokens stand before the first that carries a loss, in every sequence."""
+        return min(
+            next((n for n, label in enumerate(row.labels) if label != IGNORED), len(row.labels))
+            for row in self.sequences
+        )
 
 
 def answers(messages: Sequence[Message]) -> list[int]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from domain.budget import MemoryEstimate, estimate_memory, shown_bytes
+from domain.dataset import DatasetKind
 from domain.errors import Problem
 from domain.fingerprint import Json
 from domain.hardware import DeviceKind, Hardware
@@ -30,7 +31,7 @@ def estimate(
         trainable=trainer.trainable,
         trains_all=not trainer.adapter_based,
         quantized_bytes_per_weight=quantized_bytes,
-        rows=spec.batching.per_device,
+        rows=spec.batching.per_device * trainer.sequences_per_row,
         tokens=longest_tokens,
         fused_attention=spec.model.attention != "eager",
         checkpointing=spec.model.gradient_checkpointing,
@@ -66,7 +67,7 @@ def make_plan(
         _derived("device", hardware.name, f"the first {hardware.kind.value} device"),
         _derived("precision", _dtype_line(precision.mode, precision.compute), precision.reason),
         _derived("template", data.template_fingerprint[:12], model.template_reason),
-        *_data_decisions(spec, data, model),
+        *_data_decisions(spec, data, model, trainer.eats),
         *_step_decisions(spec, steps, data),
         _derived(
             "trainable",
@@ -150,7 +151,9 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, Json]]:
         yield path, value  # type: ignore[misc]
 
 
-def _data_decisions(spec: RunSpec, data: PreparedData, model: ModelHandle) -> Iterator[Decision]:
+def _data_decisions(
+    spec: RunSpec, data: PreparedData, model: ModelHandle, kind: DatasetKind
+) -> Iterator[Decision]:
     for key, sources in (("train", spec.data.train), ("eval", spec.data.eval)):
         for number, source in enumerate(sources):
             if source.format == "auto":
@@ -161,6 +164,11 @@ def _data_decisions(spec: RunSpec, data: PreparedData, model: ModelHandle) -> It
     if spec.data.max_tokens is None:
         limit = spec.data.row_limit(model.context_tokens)
         yield _derived("data.max_tokens", limit, f"the model's context is {model.context_tokens}")
+    stage = f"stage {spec.stage.name} trains on {kind.value} rows"
+    if spec.data.over_long is None:
+        yield _derived("data.over_long", spec.data.cut(kind), stage)
+    if spec.batching.packing is None:
+        yield _derived("batching.packing", data.packs is not None, stage)
     if data.stream is None:
         yield _derived("data.rows", kept, f"of {data.rows_read} read; {left_out}")
     else:

@@ -94,14 +94,14 @@ class PreparedData:
         """Tokens of the longest sequence; of a stream, of the longest it may hold."""
         if self.stream is not None:
             return self.stream.limit
-        single = max((len(row.input_ids) for row in (*self.train, *self.eval)), default=0)
+        single = max((row.longest for row in (*self.train, *self.eval)), default=0)
         packed = (sum(len(self.train[n].input_ids) for n in pack) for pack in self.packs or ())
         return max(single, max(packed, default=0))
 
     @property
     def train_tokens(self) -> int:
         """Tokens in one pass over the training rows, padding not counted."""
-        return sum(len(row.input_ids) for row in self.train)
+        return sum(row.tokens for row in self.train)
 
     @property
     def trained_tokens(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.budget import MemoryEstimate, remedies, shown_bytes
+from domain.dataset import DatasetKind
 from domain.errors import Place, Problem, problem
 from domain.hardware import Hardware
 from domain.model_handle import ModelHandle
@@ -77,6 +78,15 @@ def _stream_length(c: RuleContext) -> Facts | None:
 def _stream_sample(c: RuleContext) -> Facts | None:
     drawn = [s.name for s in c.spec.data.train if s.num_samples and s.sample == "random"]
     return {"source": drawn[0]} if c.spec.data.streaming and drawn else None
+
+
+def _answers_apart(c: RuleContext) -> Facts | None:
+    judges = c.trainer is not None and c.trainer.eats in (
+        DatasetKind.PREFERENCE,
+        DatasetKind.FEEDBACK,
+    )
+    joined = c.spec.batching.packing or c.spec.batching.group_by_length
+    return {"stage": c.spec.stage.name} if judges and joined else None
 
 
 def _eval_needs_data(c: RuleContext) -> Facts | None:
@@ -193,6 +203,7 @@ RULES: Sequence[Rule] = (
     Rule(id="rule-stream-holdout", field="data.eval_fraction", breach=_stream_holdout),
     Rule(id="rule-stream-length", field="batching.group_by_length", breach=_stream_length),
     Rule(id="rule-stream-sample", field="data.train", breach=_stream_sample),
+    Rule(id="rule-answers-apart", field="batching.packing", breach=_answers_apart),
     Rule(id="rule-eval-needs-data", field="tracking.eval_every_steps", breach=_eval_needs_data),
     Rule(id="rule-full-precision-dtype", field="precision.dtype", breach=_full_precision_dtype),
     Rule(id="rule-half-needs-16-bit", field="precision.dtype", breach=_half_needs_16_bit),

@@ -48,6 +48,11 @@ class TrainerFacts:
     eats: DatasetKind = DatasetKind.CONVERSATION
     """The kind of rows the stage trains on."""
 
+    @property
+    def sequences_per_row(self) -> int:
+        """Sequences a row puts into a batch: a preference is its chosen and its rejected one."""
+        return 2 if self.eats is DatasetKind.PREFERENCE else 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:

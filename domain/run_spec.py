@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from domain.dataset import DataSource
+from domain.dataset import DatasetKind, DataSource
 from domain.fingerprint import Json, fingerprint
 from domain.precision import PrecisionSection
 from domain.section import limited, section
@@ -68,8 +68,9 @@ class DataSection:
     """Reasoning of assistant turns: handed to the template, or left out before rendering."""
     max_tokens: int | None = limited(None, ge=8)
     """Longest row, in tokens after rendering; 1024 or the model's context where not set."""
-    over_long: Literal["drop", "cut_left", "cut_right", "split", "error"] = "drop"
-    """What happens to a longer row: dropped and listed, cut at one end and listed, or split."""
+    over_long: Literal["drop", "cut_left", "cut_right", "split", "error"] | None = None
+    """What happens to a longer row: dropped and listed, cut at one end and listed, or split;
+    documents are split and other rows dropped where not set."""
     on_bad_row: Literal["error", "drop"] = "error"
     """What happens to a row that cannot be used: dropped rows are counted and listed."""
     train_on: Literal["assistant_turns", "last_turn", "everything"] = "assistant_turns"
@@ -78,6 +79,10 @@ class DataSection:
     def row_limit(self, context_tokens: int) -> int:
         """Longest row in tokens: `max_tokens`, or 1024 where the model's context reaches so far."""
         return self.max_tokens or min(DEFAULT_MAX_TOKENS, context_tokens)
+
+    def cut(self, kind: DatasetKind) -> str:
+        """What happens to a row of this kind that is longer."""
+        return self.over_long or ("split" if kind is DatasetKind.TEXT else "drop")
 
 
 @section
@@ -106,10 +111,15 @@ class BatchingSection:
     """Rows in one forward pass on one device."""
     accumulate: int = limited(1, ge=1)
     """Forward passes whose gradients make one step."""
-    packing: bool = False
-    """Put several rows into one sequence of data.max_tokens; they do not see each other."""
+    packing: bool | None = None
+    """Put several rows into one sequence of data.max_tokens; they do not see each other. Only for
+    documents where not set."""
     group_by_length: bool = False
     """Put rows of like length together: less padding, less random order."""
+
+    def packs(self, kind: DatasetKind) -> bool:
+        """Whether rows of this kind are packed."""
+        return self.packing if self.packing is not None else kind is DatasetKind.TEXT
 
 
 @section

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import cast
 
 from domain.alignment import align, detect_format, holds_ranking
 from domain.dataset import (
@@ -159,13 +158,12 @@ def _at_field(found: Problem, field: str) -> Problem:
 
 
 def _format_of(row: LocatedRow, source: DataSource) -> Format:
-    columns = list(row.values)
-    found = detect_format(source, columns)
+    found = detect_format(source, row.values)
     if found is None:
-        shown = ", ".join(columns) or "none"
+        shown = ", ".join(row.values) or "none"
         place = Place(file=row.file, line=row.line)
         raise fail("data-format-unclear", place, path=source.name, columns=shown)
-    return cast("Format", found)
+    return found
 
 
 def _row_problems(faults: list[tuple[LocatedRow, RowFault]]) -> Iterator[Problem]:

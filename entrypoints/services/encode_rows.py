@@ -8,7 +8,7 @@ from domain.cutting import shorten
 from domain.dataset import AlignedRow, DatasetKind, StandardRow
 from domain.errors import HextuneError, Place, Problem, fail, problem
 from domain.masking import EncodedRow, TrainOn
-from domain.run_spec import BatchingSection, DataSection
+from domain.run_spec import DataSection
 from entrypoints.services.align_data import SHOWN_BAD_ROWS
 from ports.encoder import ConversationEncoder
 
@@ -23,8 +23,8 @@ class Preparation:
     """The kind of rows it trains on."""
     context_tokens: int
     """The model's context."""
-    batching: BatchingSection
-    """Whether rows are packed."""
+    packing: bool
+    """Whether several rows stand in one sequence."""
     seed: int
     """Seed of drawing, mixing and holding out."""
 
@@ -47,15 +47,46 @@ def encode_rows(
     rows: Sequence[StandardRow], encoder: ConversationEncoder, data: DataSection
 ) -> Sequence[EncodedRow | HextuneError]:
     """Each row's tokens and labels as the stage sees them, before any cut."""
-    if rows and rows[0].kind is DatasetKind.TEXT:
+    return joined(rows, encode_sequences(rows, encoder, data))
+
+
+def encode_sequences(
+    rows: Sequence[StandardRow], encoder: ConversationEncoder, data: DataSection
+) -> Sequence[EncodedRow | HextuneError]:
+    """One sequence for each row, of a preference two: the chosen and the rejected one.
+
+    Where answers are compared or judged, the answer alone is trained, whatever `train_on` says.
+    """
+    if not rows:
+        return []
+    kind = rows[0].kind
+    if kind is DatasetKind.TEXT:
         return encoder.encode_texts([row.text for row in rows])
-    shown = [row for row in rows if not row.media]
-    conversations = [_reasoned(row.conversation(), data) for row in shown]
-    encoded = iter(encoder.encode_all(conversations, TrainOn(data.train_on)))
+    train_on = TrainOn(data.train_on) if kind is DatasetKind.CONVERSATION else TrainOn.LAST_TURN
+    numbered = [(row, n) for row in rows for n in range(len(row.responses))]
+    shown = [(row, n) for row, n in numbered if not row.media]
+    conversations = [_reasoned(row.conversation(n), data) for row, n in shown]
+    encoded = iter(encoder.encode_all(conversations, train_on))
     return [
         fail("data-media-unsupported", count=len(row.media)) if row.media else next(encoded)
-        for row in rows
+        for row, _ in numbered
     ]
+
+
+def joined(
+    rows: Sequence[StandardRow], sequences: Sequence[EncodedRow | HextuneError]
+) -> list[EncodedRow | HextuneError]:
+    """The sequences of each row as one encoded row, or the first error among them."""
+    left = iter(sequences)
+    found: list[EncodedRow | HextuneError] = []
+    for row in rows:
+        first = next(left)
+        second = next(left) if len(row.responses) > 1 else None
+        if isinstance(first, HextuneError) or isinstance(second, HextuneError):
+            found.append(first if isinstance(first, HextuneError) else second)  # type: ignore[arg-type]
+        else:
+            found.append(replace(first, rejected=second, liked=row.liked))
+    return found
 
 
 def _reasoned(conversation: Conversation, data: DataSection) -> Conversation:
@@ -91,15 +122,15 @@ def shortened(
     problems: list[Problem] = []
     for row, found in zip(rows, encoded, strict=True):
         place = Place(file=row.file, line=row.line)
-        tokens = len(found.input_ids)
+        tokens, policy = found.longest, data.cut(row.row.kind)
         if tokens <= limit:
             kept.append((found, str(place)))
-        elif data.over_long == "error":
+        elif policy == "error":
             problems.append(problem("data-row-too-long", place, tokens=tokens, limit=limit))
         else:
-            pieces = shorten(found, limit, data.over_long)
+            pieces = shorten(found, limit, policy)
             kept += [(piece, str(place)) for piece in pieces]
-            became = f"{data.over_long}, {len(pieces)} kept" if pieces else "dropped"
+            became = f"{policy}, {len(pieces)} kept" if pieces else "dropped"
             too_long.append(f"{row.file}:{row.line} {tokens} tokens, {became}")
     if problems:
         raise HextuneError(problems[:SHOWN_BAD_ROWS])

@@ -27,6 +27,8 @@ class ShownRow:
     line: int
     pieces: Sequence[tuple[str, int, bool]]
     """(text, token id, trained) of each token."""
+    answer: str | None = None
+    """Which answer of a preference it is: chosen or rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ class InspectData:
             formats={**training.formats, **held_out.formats},
             dropped=dropped,
             too_long=[
-                f"{row.file}:{row.line} {len(found.input_ids)} tokens: {data.over_long}"
+                f"{row.file}:{row.line} {found.longest} tokens: {data.cut(row.row.kind)}"
                 for row, found in lengths
-                if len(found.input_ids) > limit
+                if found.longest > limit
             ],
             refused=[
                 f"{row.file}:{row.line} {found.problems[0].message}"
@@ -64,8 +66,8 @@ class InspectData:
             duplicates=list(_duplicates(rows)),
             untrained=[f"{r.file}:{r.line}" for r, found in lengths if not found.trained_tokens],
             limit=limit,
-            lengths=[len(found.input_ids) for _, found in lengths],
-            trained=[found.trained_tokens for _, found in lengths],
+            lengths=[len(each.input_ids) for _, found in lengths for each in found.sequences],
+            trained=[each.trained_tokens for _, found in lengths for each in found.sequences],
             compared=sum(verdict is not None for verdict in compared),
             equal=sum(verdict is True for verdict in compared),
         )
@@ -78,10 +80,12 @@ class InspectData:
         for row, found in _encoded(rows, encoder, spec.data):
             if isinstance(found, HextuneError):
                 raise found
-            marks = [label != IGNORED for label in found.labels]
-            texts = encoder.pieces(found)
-            pieces = list(zip(texts, found.input_ids, marks, strict=True))
-            yield ShownRow(row.file, row.line, pieces)
+            names = ("chosen", "rejected") if found.rejected else (None,)
+            for name, each in zip(names, found.sequences, strict=True):
+                marks = [label != IGNORED for label in each.labels]
+                texts = encoder.pieces(each)
+                pieces = list(zip(texts, each.input_ids, marks, strict=True))
+                yield ShownRow(row.file, row.line, pieces, name)
 
     def standard(self, spec: RunSpec) -> Iterator[dict[str, object]]:
         """Every usable row in the paper's standardized structure."""

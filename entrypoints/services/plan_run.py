@@ -90,7 +90,7 @@ class PlanRun:
             stage=spec.stage.name,
             eats=facts.eats,
             context_tokens=model.context_tokens,
-            batching=spec.batching,
+            packing=spec.batching.packs(facts.eats),
             seed=spec.seed,
         )
         return self.prepare(spec.data, self.models.encoder(model), asked)

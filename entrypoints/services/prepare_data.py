@@ -15,7 +15,8 @@ from entrypoints.services.align_data import SHOWN_BAD_ROWS, AlignData
 from entrypoints.services.encode_rows import (
     Preparation,
     check_kinds,
-    encode_rows,
+    encode_sequences,
+    joined,
     shortened,
     whole,
 )
@@ -65,7 +66,7 @@ class PrepareData:
             train=train,
             eval=evaluation,
             rows_read=training.rows_read + held_out.rows_read,
-            packs=pack(lengths, limit) if asked.batching.packing else None,
+            packs=pack(lengths, limit) if asked.packing else None,
             dropped=[*training.dropped, *held_out.dropped],
             too_long=[*too_long, *others_too_long],
             formats={**training.formats, **held_out.formats},
@@ -78,8 +79,7 @@ class PrepareData:
     ) -> PreparedData:
         """Held-out rows as ever, the first training rows, and the stream of all of them."""
         others = replace(data, train=(), streaming=False)
-        unpacked = replace(asked, batching=replace(asked.batching, packing=False))
-        prepared = self(others, encoder, unpacked)
+        prepared = self(others, encoder, replace(asked, packing=False))
         stream = StreamData(AlignData(self.reader), encoder, data, asked)
         once = stream.once(asked.seed)
         first = list(islice(chain.from_iterable(once), STREAMED_SAMPLE))
@@ -88,7 +88,7 @@ class PrepareData:
         return replace(
             prepared,
             train=first,
-            packs=pack(lengths, stream.limit) if asked.batching.packing else None,
+            packs=pack(lengths, stream.limit) if asked.packing else None,
             rows_read=prepared.rows_read + stream.account.rows_read,
             dropped=[*prepared.dropped, *stream.account.listed],
             formats={**stream.account.formats, **prepared.formats},
@@ -124,13 +124,13 @@ class PrepareData:
                 "reasoning": data.reasoning,
             }
         )
+        standard = [row.row for row in rows]
         kept = self.cache.load(key) if self.cache else None
-        if kept is not None:
-            return kept, []
-        encoded, problems = whole(rows, encode_rows([row.row for row in rows], encoder, data))
-        if self.cache and not problems:
-            self.cache.keep(key, encoded)
-        return encoded, problems
+        sequences = kept if kept is not None else encode_sequences(standard, encoder, data)
+        plain = [each for each in sequences if isinstance(each, EncodedRow)]
+        if self.cache and kept is None and len(plain) == len(sequences):
+            self.cache.keep(key, plain)
+        return whole(rows, joined(standard, sequences))
 
     def check(self, data: DataSection, seed: int) -> None:
         """Read and align every row; of a stream, the first. Raises HextuneError for all faults."""

@@ -61,7 +61,7 @@ class StreamData:
         rows = shuffled(mixed, self.data.shuffle_buffer, seed)
         while window := list(islice(rows, WINDOW_ROWS)):
             kept = self._encoded(window)
-            if self.asked.batching.packing:
+            if self.asked.packing:
                 packs = pack([len(row.input_ids) for row in kept], self.limit)
                 yield from ([kept[number] for number in numbers] for numbers in packs)
             else:

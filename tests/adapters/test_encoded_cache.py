@@ -56,7 +56,7 @@ def test_the_parts_used_longest_ago_make_room(tmp_path: Path) -> None:
 def test_preparing_twice_encodes_once_and_never_serves_other_rows() -> None:
     """The key covers rows, tokenizer, template and options; a change of any makes a new one."""
     from domain.dataset import DatasetKind, DataSource
-    from domain.run_spec import BatchingSection, DataSection
+    from domain.run_spec import DataSection
     from entrypoints.services.encode_rows import Preparation
     from tests.fakes.models import FakeEncoder, FakeRowReader
 
@@ -64,7 +64,7 @@ def test_preparing_twice_encodes_once_and_never_serves_other_rows() -> None:
         stage="sft",
         eats=DatasetKind.CONVERSATION,
         context_tokens=1000,
-        batching=BatchingSection(),
+        packing=False,
         seed=1,
     )
     kept = FakeEncodedCache()

@@ -1,9 +1,12 @@
 """Cutting: what is kept of a row that is too long, and that no token changes."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.cutting import cut_left, cut_right, learns, split
+from domain.cutting import cut_left, cut_right, learns, shorten, split
 from domain.masking import IGNORED, EncodedRow
 
 LIMIT = st.integers(1, 12)
@@ -50,3 +53,34 @@ def test_the_first_token_is_predicted_from_nothing() -> None:
     assert not learns(EncodedRow((7, 8), (7, IGNORED)))
     assert learns(EncodedRow((7, 8), (IGNORED, 8)))
     assert not learns(EncodedRow((), ()))
+
+
+def pair(prompt: int, chosen: int, rejected: int) -> EncodedRow:
+    """A preference of so many tokens; those of the prompt are negative."""
+
+    def one(answer: int, first: int) -> EncodedRow:
+        said = tuple(range(first, first + answer))
+        return EncodedRow((*range(-prompt, 0), *said), (*[IGNORED] * prompt, *said))
+
+    return replace(one(chosen, 100), rejected=one(rejected, 200))
+
+
+def test_a_pair_loses_the_same_beginning_of_its_prompt() -> None:
+    (cut,) = shorten(pair(6, 4, 2), 8, "cut_left")
+    assert cut.input_ids == (-4, -3, -2, -1, 100, 101, 102, 103)
+    assert cut.rejected is not None
+    assert cut.rejected.input_ids == (-4, -3, -2, -1, 200, 201)
+    assert cut.prompt_tokens == 4
+
+
+def test_a_pair_cut_right_loses_the_ends_of_its_answers() -> None:
+    (cut,) = shorten(pair(6, 4, 2), 7, "cut_right")
+    assert cut.rejected is not None
+    assert (cut.input_ids[-1], cut.rejected.input_ids[-1]) == (100, 200)
+
+
+@pytest.mark.parametrize(
+    ("limit", "policy"), [(4, "cut_left"), (6, "cut_right"), (9, "split"), (9, "drop")]
+)
+def test_a_pair_that_would_lose_its_prompt_or_an_answer_is_dropped(limit: int, policy: str) -> None:
+    assert shorten(pair(6, 4, 2), limit, policy) == []

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.budget import GIB, MemoryEstimate
-from domain.dataset import DataSource
+from domain.dataset import DatasetKind, DataSource
 from domain.error_texts import TEXTS
 from domain.errors import Place
 from domain.hardware import DeviceKind
@@ -51,6 +51,8 @@ def memory(total: int) -> MemoryEstimate:
     )
 
 
+PAIRS = replace(FACTS, eats=DatasetKind.PREFERENCE)
+PACKED = BatchingSection(packing=True)
 BY_LENGTH = BatchingSection(group_by_length=True)
 
 
@@ -91,6 +93,16 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
         "rule-stream-sample",
         streamed(train=(DataSource(path="a.jsonl", num_samples=5),)),
         streamed(train=(DataSource(path="a.jsonl", num_samples=5, sample="first"),)),
+    ),
+    (
+        "rule-answers-apart",
+        context(spec=spec(stage=Choice("dpo", {}), batching=PACKED), trainer=PAIRS),
+        of_spec(batching=PACKED),
+    ),
+    (
+        "rule-answers-apart",
+        context(spec=spec(stage=Choice("dpo", {}), batching=BY_LENGTH), trainer=PAIRS),
+        context(spec=spec(stage=Choice("dpo", {})), trainer=PAIRS),
     ),
     (
         "rule-eval-needs-data",

@@ -9,7 +9,7 @@ from domain.dataset import DatasetKind, DataSource
 from domain.errors import HextuneError, Problem
 from domain.masking import EncodedRow
 from domain.prepared import PreparedData
-from domain.run_spec import BatchingSection, DataSection
+from domain.run_spec import DataSection
 from entrypoints.services.encode_rows import Preparation
 from entrypoints.services.prepare_data import PrepareData
 from tests.fakes.models import FakeEncodedCache, FakeEncoder, FakeRowReader
@@ -34,7 +34,7 @@ def asking(**changes: Any) -> Preparation:
         "stage": "sft",
         "eats": DatasetKind.CONVERSATION,
         "context_tokens": 2048,
-        "batching": BatchingSection(),
+        "packing": False,
         "seed": 1,
     }
     return Preparation(**{**values, **changes})

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from domain.conversation import Conversation
-from domain.dataset import DatasetKind, DataSource
+from domain.dataset import Columns, DatasetKind, DataSource
 from domain.errors import HextuneError
 from domain.masking import IGNORED, EncodedRow, TrainOn
 from domain.prepared import PreparedData
-from domain.run_spec import BatchingSection
 from entrypoints.services import prepare_data
 from tests.fakes.models import FakeEncodedCache, FakeEncoder
 from tests.services.preparing import LONG, Rows, asking, good, prepare, refused, sources, text
@@ -116,7 +115,7 @@ def test_pieces_of_one_row_are_held_out_together() -> None:
 
 def test_rows_are_packed_where_asked() -> None:
     rows: Rows = [{"instruction": "Q", "output": "x" * length} for length in (5, 30, 60, 10)]
-    asked = asking(batching=BatchingSection(packing=True))
+    asked = asking(packing=True)
     data = prepare({"a.jsonl": rows}, asked=asked, max_tokens=90)
     assert data.packs is not None
     assert sorted(n for each in data.packs for n in each) == [0, 1, 2, 3]
@@ -313,3 +312,44 @@ def test_an_encoding_that_was_cut_off_goes_on_where_it_stopped(
     assert len(prepared.train) == 10
     assert len(rest.given) == 6
     assert prepared.train == prepare(files).train
+
+
+# -- answers that are compared or judged ----------------------------------------------------------
+
+
+def test_a_preference_is_its_chosen_and_its_rejected_sequence() -> None:
+    cache = FakeEncodedCache()
+    asked = asking(eats=DatasetKind.PREFERENCE, stage="dpo")
+    for _ in range(2):
+        data = prepare({"a.jsonl": [RANKED]}, asked=asked, cache=cache, train_on="everything")
+        (row,) = data.train
+        assert row.rejected is not None
+        assert [text(each).split("\n")[-2] for each in row.sequences] == [
+            "assistant: good",
+            "assistant: bad",
+        ]
+        assert row.prompt_tokens == len("user: Q\nassistant: ")
+        assert data.longest == len(row.input_ids)
+        assert data.train_tokens == row.tokens == len(row.input_ids) + len(row.rejected.input_ids)
+
+
+def test_feedback_rows_say_whether_the_answer_was_liked() -> None:
+    source = DataSource(path="a.jsonl", columns=Columns(kto_tag="tag"))
+    rows = [{**good(), "tag": True}, {**good(1), "tag": False}]
+    asked = asking(eats=DatasetKind.FEEDBACK, stage="kto")
+    data = prepare({"a.jsonl": rows}, asked=asked, train=(source,))
+    assert [row.liked for row in data.train] == [True, False]
+
+
+def test_an_over_long_answer_drops_its_pair() -> None:
+    ranked = {"instruction": "Q", "chosen": "good", "rejected": "x" * 100}
+    asked = asking(eats=DatasetKind.PREFERENCE, stage="dpo")
+    data = prepare({"a.jsonl": [ranked, RANKED]}, asked=asked, max_tokens=50)
+    assert len(data.train) == 1
+    assert len(data.too_long) == 1
+
+
+def test_documents_are_split_where_nothing_is_said() -> None:
+    asked = asking(eats=DatasetKind.TEXT, stage="pretrain")
+    data = prepare({"a.jsonl": [{"text": "x" * 25}]}, asked=asked, max_tokens=10)
+    assert [len(row.input_ids) for row in data.train] == [10, 10, 5]

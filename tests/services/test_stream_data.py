@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.dataset import DatasetKind, DataSource, LocatedRow
 from domain.errors import HextuneError
 from domain.prepared import EncodedStream, StreamAccount
-from domain.run_spec import BatchingSection, DataSection
+from domain.run_spec import DataSection
 from entrypoints.services.align_data import AlignData
 from entrypoints.services.encode_rows import Preparation
 from entrypoints.services.prepare_data import STREAMED_SAMPLE, PrepareData
@@ -53,7 +53,7 @@ def test_a_buffer_of_one_keeps_the_order_of_the_file() -> None:
 
 @given(st.integers(0, 80), st.sampled_from([1, 7, 1000]), st.booleans())
 def test_a_stream_resumes_with_the_same_rows(seen: int, held: int, packing: bool) -> None:
-    asked = asking(batching=BatchingSection(packing=packing))
+    asked = asking(packing=packing)
     section: dict[str, Any] = {
         "train": (DataSource(path="a.jsonl"), DataSource(path="b.jsonl", weight=2)),
         "mix": "interleave_over",
@@ -66,7 +66,7 @@ def test_a_stream_resumes_with_the_same_rows(seen: int, held: int, packing: bool
 
 
 def test_packing_keeps_every_row_of_a_pass_once() -> None:
-    asked = asking(batching=BatchingSection(packing=True))
+    asked = asking(packing=True)
     packed = stream({"a.jsonl": ROWS}, asked, max_tokens=200)
     once = list(packed.once(1))
     assert sorted(text(row) for rows in once for row in rows) == sorted(
