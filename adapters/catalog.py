@@ -21,8 +21,16 @@ from domain.errors import fail
 
 CODE = Path(__file__).parent
 DATA = CODE / "data"
-CODE_KINDS = ("engines", "methods", "optimizers", "quantizers", "stages")
-DATA_KINDS = ("datasets", "families", "models", "recipes", "templates")
+CODE_KINDS = (
+    "conversions",
+    "engines",
+    "methods",
+    "optimizers",
+    "quantizers",
+    "scorers",
+    "stages",
+)
+DATA_KINDS = ("datasets", "exams", "families", "models", "recipes", "templates")
 DATA_SUFFIXES = (".jinja", ".json", ".yaml")
 
 

@@ -3,10 +3,11 @@
     data: {train: [{description: datasets/mine.yaml, num_samples: 100}]}
 
 The file's keys are those of a data source; keys beside `description` win over the file's. A spec
-that was read holds the keys themselves, so its hash covers them.
+that was read holds the keys themselves, so its hash covers them. Whether each source then names one
+origin of its rows is checked here too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,32 @@ FORMATS = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
 
 def include_descriptions(value: dict[str, Any], places: dict[str, Place]) -> Iterator[Problem]:
     """Replace every `description` in `value` by its file's keys; yields what is wrong with them."""
+    for field, source in _sources(value):
+        if isinstance(source.get(DESCRIPTION), str):
+            try:
+                yield from _include(source, field, places)
+            except HextuneError as error:
+                yield from error.problems
+
+
+def unclear_origins(value: dict[str, Any], place: Callable[[str], Place]) -> Iterator[Problem]:
+    """Every source that names neither a path nor a hub dataset, or both; `place` finds a field."""
+    for field, source in _sources(value):
+        path, hub = source.get("path"), source.get("hub")
+        if path is None and hub is None:
+            yield problem("data-source-unclear", place(field), given="none")
+        elif path is not None and hub is not None:
+            yield problem("data-source-unclear", place(f"{field}.hub"), given="both")
+
+
+def _sources(value: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(dotted key, keys) of each data source that is a mapping."""
     data = value.get("data")
     for key in ("train", "eval"):
         sources = data.get(key) if isinstance(data, dict) else None
         for number, source in enumerate(sources if isinstance(sources, list) else []):
-            if isinstance(source, dict) and isinstance(source.get(DESCRIPTION), str):
-                field = f"data.{key}.{number}"
-                try:
-                    yield from _include(source, field, places)
-                except HextuneError as error:
-                    yield from error.problems
+            if isinstance(source, dict):
+                yield f"data.{key}.{number}", source
 
 
 def _include(source: dict[str, Any], field: str, places: dict[str, Place]) -> Iterator[Problem]:

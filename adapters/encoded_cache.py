@@ -42,9 +42,14 @@ class FileEncodedCache:
         ]
 
     def keep(self, key: str, rows: Sequence[EncodedRow]) -> None:
-        """Write beside the place, then move there."""
+        """Write beside the place, then move there; rows with media are not kept.
+
+        Their tokens depend on files, which may change.
+        """
         import numpy as np
 
+        if any(row.media is not None for row in rows):
+            return
         self._folder.mkdir(parents=True, exist_ok=True)
         ids = np.fromiter((i for row in rows for i in row.input_ids), np.int32)
         trained = np.fromiter((n != IGNORED for row in rows for n in row.labels), bool)

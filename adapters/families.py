@@ -46,6 +46,28 @@ def template_for(catalog: Catalog, *, model_name: str, model_type: str) -> Templ
     return _choice(catalog, template, f"every known chat model of type `{model_type}` is {title}")
 
 
+def successor_of(catalog: Catalog, *, model_name: str, model_type: str) -> str | None:
+    """The native model that takes the place of one of remote code, by its name or else type."""
+    families = [catalog.description("families", name) for name in catalog.names("families")]
+    by_name = sorted(_matches(families, model_name), key=lambda match: _weight(match[0]))
+    if by_name:
+        found: str | None = by_name[-1][1]["successor"]
+        return found
+    same_type = {family["successor"] for family in families if model_type in family["model_type"]}
+    return same_type.pop() if len(same_type) == 1 else None
+
+
+def avoided_layers(catalog: Catalog, model_type: str) -> frozenset[str]:
+    """Names of layers that adapters leave alone unless asked: routers and gates of experts."""
+    families = (catalog.description("families", name) for name in catalog.names("families"))
+    return frozenset(
+        layer
+        for family in families
+        if model_type in family["model_type"]
+        for layer in family["lora_avoid"]
+    )
+
+
 def _matches(
     families: list[Mapping[str, Any]], model_name: str
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:

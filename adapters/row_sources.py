@@ -1,4 +1,7 @@
-"""Where rows come from: files, folders, patterns, object stores through fsspec, and the hub."""
+"""Where rows come from: files, folders, patterns, object stores through fsspec, and the hub.
+
+Rows of a Python loading script are `adapters.row_script`'s.
+"""
 
 import glob
 from collections.abc import Iterator
@@ -6,9 +9,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
+from adapters.media_files import probe
 from adapters.row_files import DECOMPRESS, READERS, broken, rows_of
+from adapters.row_script import SCRIPT, script_rows
 from domain.dataset import DataSource, LocatedRow
 from domain.errors import HextuneError, Place, fail
+from domain.media import MediaFile, MediaKind
 from ports.catalog import Catalog
 
 BUILTIN = "builtin:"
@@ -32,7 +38,13 @@ class SourceRowReader:
             return _hub_rows(source)
         if source.path.startswith(REMOTE):
             return _remote_rows(source.path)
+        if source.path.endswith(SCRIPT):
+            return script_rows(source, source.path)
         return self._local_rows(source.path)
+
+    def media(self, path: str, kind: MediaKind) -> MediaFile | str:
+        """What the file's header says, or why it cannot be used."""
+        return probe(path, kind)
 
     def _local_rows(self, path: str) -> Iterator[LocatedRow]:
         for name, file in self._files(path):

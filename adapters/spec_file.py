@@ -15,7 +15,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from adapters.catalog import singular, suggestion
-from adapters.dataset_descriptions import DESCRIPTION, include_descriptions
+from adapters.dataset_descriptions import DESCRIPTION, include_descriptions, unclear_origins
 from adapters.spec_document import DEFAULT_NAMES, document_adapter, to_spec
 from adapters.spec_text import parse, parse_value
 from domain.errors import HextuneError, Place, Problem, fail, problem
@@ -62,10 +62,13 @@ class FileSpecReader:
         origins = {key: Origin.FILE for key, _ in leaves(value)}
         places = {key: Place(file=text.source, line=line) for key, line in lines.items()}
         problems = list(_apply(text.overrides, value, origins, places))
-        problems += include_descriptions(value, places)
+        undescribed = list(include_descriptions(value, places))
         draft = _Draft(value, places, text.source)
+        problems += undescribed
         names = {key: [self._name(key, draft, problems)] for key in CHOICES}
         document = draft.validated(document_adapter(self._catalog, names), problems)
+        if not problems:  # a misspelt `path` is said already
+            problems += unclear_origins(value, draft.place)
         if problems:
             raise HextuneError(problems)
         return SpecDocument(spec=to_spec(document), text=text, origins=origins, places=places)

@@ -1,13 +1,13 @@
 """Spec text to plain values, with the line of every key: YAML 1.2, TOML and JSON.
 
 YAML is read by the core schema of YAML 1.2: `2e-4` is a number and `no` is text, which PyYAML's
-own YAML 1.1 rules get wrong.
+own YAML 1.1 rules get wrong. A document whose aliases blow it up is refused before it is expanded.
 """
 
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -16,6 +16,8 @@ from domain.errors import Place, fail
 
 Places = dict[str, int]
 """Dotted key to its line, from 1."""
+LARGEST = 100_000
+"""Nodes and characters that the aliases of a document may make of it; specs have a few hundred."""
 
 
 class CoreLoader(yaml.SafeLoader):
@@ -52,13 +54,40 @@ def parse(text: str, format: str, source: str) -> tuple[Any, Places]:
 
 def parse_value(text: str) -> Any:
     """The value of an override, as YAML reads it. Raises yaml.YAMLError."""
-    return yaml.load(text, CoreLoader)
+    loader = CoreLoader(text)
+    node = _composed(loader, text)
+    return None if node is None else loader.construct_document(node)
+
+
+def _composed(loader: CoreLoader, text: str) -> yaml.Node | None:
+    """The document's nodes, aliases as yet shared. Raises yaml.YAMLError where they say too much.
+
+    A document without aliases has at most two nodes and characters for each of its own.
+    """
+    node = loader.get_single_node()
+    if node is not None:
+        _measure(node, {}, max(2 * len(text), LARGEST))
+    return node
+
+
+def _measure(node: yaml.Node, sizes: dict[int, int], most: int) -> int:
+    """Nodes and characters of `node` with its aliases written out; `sizes` holds those known."""
+    if id(node) not in sizes:
+        children: Sequence[yaml.Node] = node.value if isinstance(node, yaml.SequenceNode) else ()
+        if isinstance(node, yaml.MappingNode):
+            children = [each for pair in node.value for each in pair]
+        own = len(node.value) if isinstance(node, yaml.ScalarNode) else 0
+        sizes[id(node)] = 1 + own + sum(_measure(child, sizes, most) for child in children)
+        if sizes[id(node)] > most:
+            reason = f"with its aliases written out it is longer than {most} characters"
+            raise yaml.composer.ComposerError(None, None, reason, node.start_mark)
+    return sizes[id(node)]
 
 
 def _yaml(text: str, source: str) -> tuple[Any, Places]:
     try:
         loader = CoreLoader(text)
-        node = loader.get_single_node()
+        node = _composed(loader, text)
         places: Places = {}
         return (None if node is None else _build(loader, node, "", places, source)), places
     except yaml.MarkedYAMLError as error:

@@ -5,9 +5,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from adapters.methods import Tuned
 from adapters.models.hf import HfLoaded
+from adapters.optimizers import Weight
 from adapters.training_arguments import training_arguments
 from domain.budget import shown_bytes
+from domain.dataset import DatasetKind
 from domain.errors import HextuneError, fail
 from domain.events import EventKind
 from domain.fingerprint import Json
@@ -31,9 +34,18 @@ class TrlTrainerBackend:
     def facts(self, spec: RunSpec, model: ModelHandle) -> TrainerFacts:
         """What the spec's method would train. Raises HextuneError for layers the model lacks."""
         method = self._catalog.part("methods", spec.method.name)
+        optimizer = self._catalog.part("optimizers", spec.optimizer.name)
+        optimizer.check()
+        trainable = method.trainable(spec.method.options, model)
+        numbers, width = optimizer.states(spec.optimizer.options, model, trainable)
         return TrainerFacts(
             adapter_based=method.ADAPTER_BASED,
-            trainable=method.trainable(spec.method.options, model),
+            trainable=trainable,
+            over_packed=method.OVER_PACKED,
+            optimizer_numbers=numbers,
+            optimizer_number_bytes=width,
+            optimizer_needs=tuple(sorted(optimizer.NEEDS)),
+            changes_base=method.changes_base(spec.method.options),
             eats=self._catalog.part("stages", spec.stage.name).STAGE.eats,
         )
 
@@ -46,7 +58,7 @@ class TrlTrainerBackend:
             checkpoint = newest_checkpoint(Path(request.folder) / "checkpoints")
             emit(EventKind.RESUMED, {"step": step_of(checkpoint) if checkpoint else 0})
         callback = EventCallback(request, emit)
-        trainer = self._trainer(request, callback)
+        trainer, tuned = self._trainer(request, callback)
         if request.stop_asked():
             return TrainOutcome(stopped=True, step=0, results={})
         emit(EventKind.PHASE, {"phase": "training"})
@@ -63,12 +75,16 @@ class TrlTrainerBackend:
         emit(EventKind.PHASE, {"phase": "saving"})
         target = Path(request.folder) / RESULT_FOLDER
         trainer.save_model(str(target))
+        if tuned.save is not None:
+            tuned.save(str(target))
+        if isinstance(request.model, HfLoaded) and request.model.processor is not None:
+            request.model.processor.save_pretrained(target)
         return TrainOutcome(
             stopped=False, step=step, results=_results(request, trainer, time.monotonic() - began_s)
         )
 
-    def _trainer(self, request: TrainRequest, callback: Any) -> Any:
-        """The stage's trainer over a network of which only the method's part learns."""
+    def _trainer(self, request: TrainRequest, callback: Any) -> tuple[Any, Tuned]:
+        """(the stage's trainer, the network of which only the method's part learns)."""
         import torch
         from transformers import set_seed
 
@@ -77,21 +93,28 @@ class TrlTrainerBackend:
             raise TypeError(f"this trainer takes models of HfModelBackend, not {type(loaded)}")
         set_seed(spec.seed)
         method = self._catalog.part("methods", spec.method.name)
-        network = method.prepare(spec.method.options, loaded.handle, loaded.network)
-        optimizer = self._catalog.part("optimizers", spec.optimizer.name)
-        arguments = training_arguments(
-            request, optimizer.training_arguments(spec.optimizer.options)
-        )
+        tuned = method.prepare(spec.method.options, loaded.handle, loaded.network)
+        arguments = training_arguments(request)
         stage = self._catalog.part("stages", spec.stage.name)
-        trainer = stage.build_trainer(
-            network, loaded.tokenizer, request.data, arguments, [callback]
-        )
+        tokenizer = loaded.tokenizer
+        if loaded.processor is not None and stage.STAGE.eats is DatasetKind.CONVERSATION:
+            tokenizer = loaded.processor  # only conversations hold media
+        trainer = stage.build_trainer(tuned.network, tokenizer, request.data, arguments, [callback])
         # TRL casts adapters over quantized weights to bfloat16; the plan's dtype holds here.
         trainable = getattr(torch, request.plan.precision.trainable)
         for weight in trainer.model.parameters():
             if weight.requires_grad:
                 weight.data = weight.data.to(trainable)
-        return trainer
+        optimizer = self._catalog.part("optimizers", spec.optimizer.name)
+        trainer.optimizer = optimizer.build(
+            spec.optimizer.options,
+            [
+                Weight(name, weight, tuned.rate(name))
+                for name, weight in trainer.model.named_parameters()
+                if weight.requires_grad
+            ],
+        )
+        return trainer, tuned
 
 
 def _evaluated_at(state: Any, step: int) -> bool:
@@ -131,11 +154,33 @@ def _results(request: TrainRequest, trainer: Any, seconds: float) -> dict[str, J
         "tokens": int(trainer.state.num_input_tokens_seen),
         "train_seconds": round(seconds, 3),
         "peak_memory_bytes": _peak_bytes(request),
+        "optimizer_state_bytes": _state_bytes(trainer.optimizer),
         "planned_memory_bytes": request.plan.memory.total,
         "trainable": request.plan.trainer.trainable,
         "adapter": request.plan.trainer.adapter_based,
         "streamed": stream.account.as_json() if stream is not None else None,
     }
+
+
+def _state_bytes(optimizer: Any) -> int:
+    """Bytes of every tensor in an optimizer's state, however deep, shared ones once."""
+    import torch
+
+    seen: set[int] = set()
+
+    def size(value: Any) -> int:
+        if isinstance(value, torch.Tensor):
+            known = value.data_ptr() in seen
+            seen.add(value.data_ptr())
+            return 0 if known else value.numel() * value.element_size()
+        if isinstance(value, dict):
+            return sum(map(size, value.values()))
+        if isinstance(value, list | tuple):
+            return sum(map(size, value))
+        projects = type(value).__module__.startswith(("galore_torch", "apollo_torch"))
+        return size(vars(value)) if projects else 0
+
+    return size(optimizer.state_dict())
 
 
 def _peak_bytes(request: TrainRequest) -> int:

@@ -11,7 +11,7 @@ from domain.hardware import DeviceKind
 from ports.trainer import TrainRequest
 
 
-def training_arguments(request: TrainRequest, optimizer: dict[str, Any]) -> dict[str, Any]:
+def training_arguments(request: TrainRequest) -> dict[str, Any]:
     """Keyword arguments of any TrainingArguments class."""
     spec, plan = request.spec, request.plan
     mixed = plan.precision.mode == "mixed"
@@ -23,7 +23,6 @@ def training_arguments(request: TrainRequest, optimizer: dict[str, Any]) -> dict
         else {"num_train_epochs": plan.steps.epochs}
     )
     return {
-        **optimizer,
         **length,
         "output_dir": str(Path(request.folder) / "checkpoints"),
         "per_device_train_batch_size": spec.batching.per_device,

@@ -1,14 +1,14 @@
 """Alignment: a row of any described layout becomes a standard row, or says why not.
 
-Pure functions; the layouts are those of the LLaMA-Factory paper, Table 3 and section 4.2, and
-OpenAI's. Each layout is one file under `domain/aligners/`.
+Pure functions; the layouts are those of the LLaMA-Factory paper, Table 3 and section 4.2,
+OpenAI's, TRL's and axolotl's. Each layout is one file under `domain/aligners/`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
-from domain.aligners import alpaca, openai, sharegpt, standard, text
+from domain.aligners import alpaca, openai, segments, sharegpt, standard, text, trl
 from domain.aligners.fields import Values
-from domain.dataset import DataSource, RowFault, StandardRow
+from domain.dataset import DataSource, Format, RowFault, StandardRow
 
 ALIGNERS: Mapping[str, Callable[[Values, DataSource], StandardRow | RowFault]] = {
     "text": text.align,
@@ -16,6 +16,8 @@ ALIGNERS: Mapping[str, Callable[[Values, DataSource], StandardRow | RowFault]] =
     "sharegpt": sharegpt.align,
     "openai": openai.align,
     "standard": standard.align,
+    "trl": trl.align,
+    "segments": segments.align,
 }
 
 
@@ -31,15 +33,21 @@ def holds_ranking(source: DataSource, columns: Sequence[str]) -> bool:
     return {source.columns.chosen, source.columns.rejected} <= set(columns)
 
 
-def detect_format(source: DataSource, columns: Sequence[str]) -> str | None:
-    """The one layout whose main columns are all in `columns`, or None where that is unclear."""
-    names, found = source.columns, set(columns)
-    pair = {names.chosen, names.rejected} <= found
-    fits = {
-        "alpaca": names.prompt in found and (names.response in found or pair),
-        "sharegpt": (names.messages or sharegpt.COLUMN) in found and names.messages is None,
-        "openai": (names.messages or openai.COLUMN) in found and names.messages is None,
+def detect_format(source: DataSource, values: Values) -> Format | None:
+    """The one layout whose main columns are all in a row's `values`; None where that is unclear."""
+    names, found = source.columns, set(values)
+    pair = {names.chosen, names.rejected} <= found and source.ranking is not False
+    whole = pair and openai.is_whole(values[names.chosen])
+    answered = trl.COMPLETION in found or pair
+    prompted = trl.PROMPT in found and names.prompt != trl.PROMPT
+    unnamed = names.messages is None
+    fits: dict[Format, bool] = {
+        "alpaca": names.prompt in found and (names.response in found or (pair and not whole)),
+        "sharegpt": unnamed and sharegpt.COLUMN in found,
+        "openai": unnamed and (openai.COLUMN in found or whole) and not (prompted and pair),
         "standard": {"prompt", "response"} <= found and names.prompt not in found,
+        "trl": prompted and answered,
+        "segments": segments.is_labelled(values.get(names.segments)),
     }
     fitting = [name for name, fit in fits.items() if fit]
     if not fitting and names.text in found:

@@ -58,6 +58,8 @@ def estimate_memory(
     *,
     trainable: int,
     trains_all: bool,
+    optimizer_numbers: int | None = None,
+    optimizer_number_bytes: float | None = None,
     quantized_bytes_per_weight: float | None,
     rows: int,
     tokens: int,
@@ -65,7 +67,11 @@ def estimate_memory(
     checkpointing: bool,
     on_cpu: bool,
 ) -> MemoryEstimate:
-    """Estimate for a batch of `rows` x `tokens`; `trainable` counts weights that learn."""
+    """Estimate for a batch of `rows` x `tokens`; `trainable` counts weights that learn.
+
+    `optimizer_numbers` of `optimizer_number_bytes` each are the optimizer's states; AdamW's in the
+    policy's dtype where not given.
+    """
     linear = sum(group.inputs * group.outputs * group.count for group in model.linear)
     packed = quantized_bytes_per_weight
     if trains_all:
@@ -82,11 +88,13 @@ def estimate_memory(
         kept += round(KEPT_SCORES * rows * model.heads * tokens * tokens)
     kept_layers = 1 if checkpointing else model.layers
     inputs = rows * tokens * model.hidden * width * model.layers if checkpointing else 0
+    numbers = ADAM_STATES * trainable if optimizer_numbers is None else optimizer_numbers
+    state_bytes = numbers * (optimizer_number_bytes or BYTES[policy.optimizer])
     tile = rows * tokens * min(model.vocabulary, LOGIT_CHUNK)
     return MemoryEstimate(
         weights=weights,
         gradients=trainable * BYTES[policy.trainable],
-        optimizer=trainable * ADAM_STATES * BYTES[policy.optimizer],
+        optimizer=round(state_bytes),
         activations=kept * width * kept_layers + inputs,
         logits=tile * LOGIT_COPIES * BYTES["float32"],
         runtime=CPU_RUNTIME_BYTES if on_cpu else 0,

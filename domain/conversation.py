@@ -70,6 +70,8 @@ class Conversation:
     messages: tuple[Message, ...]
     tools: tuple[Mapping[str, Json], ...] = ()
     """Definitions of tools, as OpenAI's API writes them."""
+    verbatim: bool = False
+    """The contents are one text as they stand, special tokens too, and no template is applied."""
 
     def as_json(self) -> list[dict[str, Any]]:
         """The turns as chat templates take them, each tool result bound to its call.

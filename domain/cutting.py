@@ -42,7 +42,10 @@ def shorten(row: EncodedRow, limit: int, policy: str) -> list[EncodedRow]:
     """The pieces a policy leaves of a row; those that train nothing are left out.
 
     The two sequences of a preference lose the same beginning, so that their prompt stays one.
+    Rows with media are left out whole: a cut could go through an image's tokens.
     """
+    if row.media is not None:
+        return []
     if row.rejected is not None:
         return _shorten_pair(row, row.rejected, limit, policy)
     return [piece for piece in CUTS[policy](row, limit) if learns(piece)]

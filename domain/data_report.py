@@ -1,7 +1,9 @@
 """What is in the rows: counts, lengths, trained share, duplicates, and the template's verdict."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+
+from domain.media import MediaAccount
 
 PERCENTILES = (50, 90, 95, 99, 100)
 
@@ -36,6 +38,8 @@ class DataReport:
     """Rows whose ids were compared with the tokenizer's own rendering."""
     equal: int
     """Of them, rows with the same ids."""
+    media: Mapping[str, MediaAccount] = field(default_factory=dict)
+    """Kind of media file to the account of all such files."""
 
     @property
     def percentiles(self) -> Mapping[str, int]:

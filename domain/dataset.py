@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from domain.conversation import Conversation, Message
+from domain.conversation import Conversation, Message, Role
 from domain.fingerprint import Json
+from domain.media import MediaFile, MediaKind
 from domain.section import built, limited, section
 
 
@@ -48,6 +49,8 @@ class Columns:
     """The list of turns: conversations in ShareGPT, messages in OpenAI, where not set."""
     tools: str = "tools"
     """Tool definitions: a list, or a list written as JSON text."""
+    segments: str = "segments"
+    """Segments: a list of pieces of text, each with a label that says whether it is trained."""
     chosen: str = "chosen"
     """The better answer of a ranking."""
     rejected: str = "rejected"
@@ -82,7 +85,7 @@ class Tags:
     """Role value of a system turn."""
 
 
-Format = Literal["auto", "text", "alpaca", "sharegpt", "openai", "standard"]
+Format = Literal["auto", "text", "alpaca", "sharegpt", "openai", "standard", "trl", "segments"]
 
 
 @section
@@ -91,19 +94,22 @@ class DataSource:
 
     path: str | None = None
     """A .json, .jsonl, .csv, .parquet, .arrow or .txt file, a folder or pattern of such files,
-    an s3:// or gs:// address of one, or builtin:NAME."""
+    an s3:// or gs:// address of one, builtin:NAME, or a .py loading script of `datasets`."""
+    trust_script: bool = False
+    """Run the loading script that path names, with all rights you have. Read it first."""
     hub: str | None = None
     """A dataset of the hub, such as org/name."""
     subset: str | None = None
-    """Hub: the configuration of the dataset."""
+    """Hub and script: the configuration of the dataset."""
     split: str = "train"
-    """Hub: which part."""
+    """Hub and script: which part."""
     folder: str | None = None
     """Hub: a folder inside the repository."""
     revision: str | None = None
     """Hub: branch, tag or commit."""
     format: Format = "auto"
-    """How rows are laid out; auto decides by the columns of the first row and says so."""
+    """How rows are laid out; auto decides by the columns of the first row and says so. trl is a
+    prompt with a completion or with chosen and rejected; segments are text of which parts train."""
     ranking: bool | None = None
     """Rows hold a chosen and a rejected answer; decided by those columns where not set."""
     columns: Columns = built(Columns)
@@ -153,9 +159,20 @@ class Media:
     images: tuple[str, ...] = ()
     videos: tuple[str, ...] = ()
     audios: tuple[str, ...] = ()
+    files: tuple[MediaFile, ...] = ()
+    """What the files' headers say, in this order; empty until they are looked at."""
 
     def __len__(self) -> int:
         return len(self.images) + len(self.videos) + len(self.audios)
+
+    @property
+    def paths(self) -> Mapping[MediaKind, tuple[str, ...]]:
+        """Kind of file to the paths of that kind."""
+        return {
+            MediaKind.IMAGE: self.images,
+            MediaKind.VIDEO: self.videos,
+            MediaKind.AUDIO: self.audios,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +193,8 @@ class StandardRow:
     """Feedback rows: whether the answer was liked."""
     media: Media = Media()
     """What the row shows or plays."""
+    verbatim: bool = False
+    """The turns are pieces of one text that no template is applied to."""
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -184,12 +203,16 @@ class StandardRow:
 
     def conversation(self, response: int = 0) -> Conversation:
         """The turns with one of the responses."""
-        return Conversation((*self.prompt, self.responses[response]), self.tools)
+        turns = (*self.prompt, self.responses[response])
+        return Conversation(turns, self.tools, self.verbatim)
 
     def as_json(self) -> dict[str, object]:
         """The row in the paper's standardized structure (Table 3)."""
         if self.kind is DatasetKind.TEXT:
             return {"text": self.text}
+        if self.verbatim:
+            pieces = [(m.content, m.role is Role.ASSISTANT) for m in self.messages]
+            return {"segments": [{"text": text, "label": label} for text, label in pieces]}
         row: dict[str, object] = {
             "prompt": [message.as_row_json() for message in self.prompt],
             "response": [message.as_row_json() for message in self.responses],

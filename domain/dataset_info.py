@@ -81,11 +81,25 @@ def _origin(entry: Mapping[str, Any], folder: str, notes: list[str]) -> dict[str
         if key in entry:
             return {"hub": entry[key]}
     if "script_url" in entry:
-        notes.append("script_url: loading scripts are not run; name the files they would read")
-        return {"path": f"{folder}/{entry['script_url']}"}
+        return {"path": _script(str(entry["script_url"]), folder, notes)}
     if "cloud_file_name" in entry:
         return {"path": entry["cloud_file_name"]}
     return {"path": f"{folder}/{entry.get('file_name', '')}"}
+
+
+def _script(script: str, folder: str, notes: list[str]) -> str:
+    """The path of a loading script; a folder holds the script of its own name, as `datasets` says.
+
+    Trusting a script is left to whoever reads it.
+    """
+    if "://" in script:
+        notes.append(f"script_url: scripts are not fetched; store {script} and name it in path")
+        return script
+    script = script.strip("/")
+    name = script.rpartition("/")[2]
+    path = f"{folder}/{script}" if name.endswith(".py") else f"{folder}/{script}/{name}.py"
+    notes.append(f"script_url: read {path}, then set trust_script to true to have it run")
+    return path
 
 
 def _format(entry: Mapping[str, Any], columns: Mapping[str, Any]) -> str:

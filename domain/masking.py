@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.conversation import Message, Role
+from domain.media import ShownMedia
 
 IGNORED = -100
 """Label of a token without loss, as PyTorch's cross entropy takes it."""
@@ -31,6 +32,8 @@ class EncodedRow:
     """Preference rows: the same prompt with the worse answer."""
     liked: bool | None = None
     """Feedback rows: whether the answer was liked."""
+    media: ShownMedia | None = None
+    """What the row shows or plays; its tokens stand among the ids."""
 
     @property
     def sequences(self) -> "tuple[EncodedRow, ...]":

@@ -18,6 +18,8 @@ class LinearLayers:
     """Output features."""
     count: int
     """How many layers have this name and shape."""
+    avoid: bool = False
+    """Whether adapters leave them alone unless asked: a router or a gate of experts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,10 @@ class ModelHandle:
     """Text of the template used instead of the tokenizer's own."""
     template_reason: str = "the tokenizer's own"
     """Which template it is, and why."""
+    media: Sequence[str] = ()
+    """Kinds of files it takes: image, video, audio; none for a text model."""
+    language_part: str = ""
+    """Module path of the language model inside a multimodal network, with a dot at its end."""
     licence: str | None = None
     """The licence, where the source names one."""
     adapters: Sequence[str] = ()

@@ -1,5 +1,6 @@
 """Planning: spec, model, data and hardware become a plan, or every broken rule at once."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -29,7 +30,9 @@ def estimate(
         model,
         choose_precision(spec.precision, hardware),
         trainable=trainer.trainable,
-        trains_all=not trainer.adapter_based,
+        optimizer_numbers=trainer.optimizer_numbers,
+        optimizer_number_bytes=trainer.optimizer_number_bytes,
+        trains_all=trainer.trainable >= model.parameters,
         quantized_bytes_per_weight=quantized_bytes,
         rows=spec.batching.per_device * trainer.sequences_per_row,
         tokens=longest_tokens,
@@ -180,6 +183,12 @@ def _data_decisions(
             len(data.packs),
             f"{len(data.train)} rows packed, {data.train_tokens / len(data.packs):.0f} tokens each",
         )
+    files = Counter(
+        file.kind.value for row in data.train if row.media is not None for file in row.media.files
+    )
+    if files:
+        found = ", ".join(f"{count} {kind}" for kind, count in files.items())
+        yield _derived("data.media", found, "the model's processor reads them batch by batch")
     share = data.trained_tokens / data.train_tokens if data.train_tokens else 0.0
     among = "one epoch" if data.stream is None else "the first rows"
     yield _derived(

@@ -115,9 +115,33 @@ def _dtype_unsupported(c: RuleContext) -> Facts | None:
 
 
 def _quantized_needs_adapter(c: RuleContext) -> Facts | None:
-    if c.spec.quantization is None or c.trainer is None or c.trainer.adapter_based:
+    if c.spec.quantization is None or c.trainer is None:
         return None
-    return {"method": c.spec.method.name}
+    fits = c.trainer.adapter_based and c.trainer.over_packed
+    return None if fits else {"method": c.spec.method.name}
+
+
+def _quantized_base(c: RuleContext) -> Facts | None:
+    if c.spec.quantization is None or c.trainer is None or not c.trainer.changes_base:
+        return None
+    if not c.trainer.adapter_based:
+        return None  # refused for that already
+    return {"method": c.spec.method.name, "quantizer": c.spec.quantization.name}
+
+
+def _optimizer_whole_weights(c: RuleContext) -> Facts | None:
+    if c.trainer is None or "whole_weights" not in c.trainer.optimizer_needs:
+        return None
+    wrong = c.trainer.adapter_based
+    return {"optimizer": c.spec.optimizer.name, "method": c.spec.method.name} if wrong else None
+
+
+def _optimizer_constant_rate(c: RuleContext) -> Facts | None:
+    if c.trainer is None or "constant_rate" not in c.trainer.optimizer_needs:
+        return None
+    scheduler = c.spec.schedule.scheduler
+    wrong = scheduler != "constant"
+    return {"optimizer": c.spec.optimizer.name, "scheduler": scheduler} if wrong else None
 
 
 def _quantized_full_precision(c: RuleContext) -> Facts | None:
@@ -143,6 +167,13 @@ def _too_few_rows(c: RuleContext) -> Facts | None:
     if c.data is None or c.data.train:
         return None
     return {"rows": len(c.data.train), "dropped": len(c.data.too_long)}
+
+
+def _media_packing(c: RuleContext) -> Facts | None:
+    if c.data is None or c.data.packs is None:
+        return None
+    rows = (*c.data.train, *c.data.eval)
+    return {} if any(row.media is not None for row in rows) else None
 
 
 def _does_not_fit(c: RuleContext) -> Facts | None:
@@ -209,11 +240,21 @@ RULES: Sequence[Rule] = (
     Rule(id="rule-half-needs-16-bit", field="precision.dtype", breach=_half_needs_16_bit),
     Rule(id="rule-dtype-unsupported", field="precision.dtype", breach=_dtype_unsupported),
     Rule(id="rule-quantized-needs-adapter", field="method.name", breach=_quantized_needs_adapter),
+    Rule(id="rule-quantized-base", field="method.name", breach=_quantized_base),
+    Rule(
+        id="rule-optimizer-whole-weights", field="optimizer.name", breach=_optimizer_whole_weights
+    ),
+    Rule(
+        id="rule-optimizer-constant-rate",
+        field="schedule.scheduler",
+        breach=_optimizer_constant_rate,
+    ),
     Rule(
         id="rule-quantized-full-precision", field="precision.mode", breach=_quantized_full_precision
     ),
     Rule(id="rule-too-long-for-model", field="data.max_tokens", breach=_too_long_for_model),
     Rule(id="rule-no-chat-template", field="model.name", breach=_no_chat_template),
+    Rule(id="rule-media-packing", field="batching.packing", breach=_media_packing),
     Rule(id="rule-too-few-rows", field="data.train", breach=_too_few_rows),
     Rule(id="rule-does-not-fit", field="batching.per_device", breach=_does_not_fit),
     Rule(id="rule-tight-memory", field="batching.per_device", breach=_tight, warns=True),

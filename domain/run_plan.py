@@ -45,6 +45,16 @@ class TrainerFacts:
     """Whether base weights stay frozen and an adapter learns."""
     trainable: int
     """Weights that learn."""
+    over_packed: bool = True
+    """Whether the method trains over weights a quantizer has packed."""
+    changes_base: bool = False
+    """Whether preparing the method changes base weights before the first step."""
+    optimizer_numbers: int | None = None
+    """How many numbers the optimizer keeps; AdamW's two for each weight where not known."""
+    optimizer_number_bytes: float | None = None
+    """Bytes of each; those of the plan's dtype for optimizer states where None."""
+    optimizer_needs: tuple[str, ...] = ()
+    """What the optimizer needs of the run: `whole_weights`, `constant_rate`."""
     eats: DatasetKind = DatasetKind.CONVERSATION
     """The kind of rows the stage trains on."""
 

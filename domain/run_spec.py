@@ -10,6 +10,7 @@ from typing import Literal
 
 from domain.dataset import DatasetKind, DataSource
 from domain.fingerprint import Json, fingerprint
+from domain.media import MediaLoading
 from domain.precision import PrecisionSection
 from domain.section import limited, section
 
@@ -75,6 +76,26 @@ class DataSection:
     """What happens to a row that cannot be used: dropped rows are counted and listed."""
     train_on: Literal["assistant_turns", "last_turn", "everything"] = "assistant_turns"
     """Which tokens carry a loss; prompts do not, unless everything is asked for."""
+    media_root: str | None = None
+    """Folder that relative paths of images, videos and audio start from; the folder of the file
+    that names them where not set."""
+    image_max_pixels: int | None = limited(None, ge=1)
+    """Larger images and video frames are scaled down to so many pixels before the model's
+    processor sees them."""
+    video_frames: int = limited(8, ge=1)
+    """Frames taken of each video, evenly spaced."""
+    video_as: Literal["video", "images"] = "video"
+    """How the model gets a video: through its own video processor, which needs torchvision, or as
+    that many images."""
+
+    @property
+    def media_loading(self) -> MediaLoading:
+        """How media files become what a model takes."""
+        return MediaLoading(
+            image_max_pixels=self.image_max_pixels,
+            video_frames=self.video_frames,
+            video_as=self.video_as,
+        )
 
     def row_limit(self, context_tokens: int) -> int:
         """Longest row in tokens: `max_tokens`, or 1024 where the model's context reaches so far."""

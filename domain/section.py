@@ -43,3 +43,8 @@ def built(factory: Callable[[], T]) -> T:
     """A field whose default is built afresh, such as a nested section."""
     made: T = field(default_factory=factory)
     return made
+
+
+def options_of(cls: type[T], values: Mapping[str, Any]) -> T:
+    """The section `cls` filled with values a spec reader has checked; JSON lists become tuples."""
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

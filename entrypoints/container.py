@@ -42,6 +42,9 @@ class Container(containers.DeclarativeContainer):
     jobs = providers.ThreadSafeSingleton(late("adapters.jobs_files:FileJobStore"), config.runs)
     launcher = providers.ThreadSafeSingleton(late("adapters.launch_process:ProcessLauncher"))
     models = providers.ThreadSafeSingleton(late("adapters.models.hf:HfModelBackend"), catalog)
+    converter = providers.ThreadSafeSingleton(
+        late("adapters.models.converting:HfModelConverter"), catalog
+    )
     trainer = providers.ThreadSafeSingleton(late("adapters.trainer_trl:TrlTrainerBackend"), catalog)
     quantizer = providers.Factory(late("adapters.quantizers:load_quantizer"), catalog)
     reports = providers.ThreadSafeSingleton(late("adapters.report_html:HtmlReportWriter"))
@@ -62,6 +65,9 @@ class Container(containers.DeclarativeContainer):
         quantizer.provider,
         hardware,
         prepare_data,
+    )
+    method_matrix = providers.Factory(
+        late(f"{SERVICES}.method_matrix:MethodMatrix"), plan_run, catalog
     )
     start_run = providers.Factory(
         late(f"{SERVICES}.start_run:StartRun"), plan_run, jobs, launcher, surroundings
@@ -91,6 +97,7 @@ class Container(containers.DeclarativeContainer):
     merge_model = providers.Factory(
         late(f"{SERVICES}.merge_model:MergeModel"), resolve_model, models
     )
+    convert_model = providers.Factory(late(f"{SERVICES}.convert_model:ConvertModel"), converter)
     diagnose = providers.Factory(late(f"{SERVICES}.diagnose:Diagnose"), hardware)
 
 

@@ -1,11 +1,12 @@
 """Encoding: conversations and documents become token ids and labels."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from domain.conversation import Conversation
 from domain.errors import HextuneError
 from domain.masking import EncodedRow, TrainOn
+from domain.media import MediaConversation, MediaLoading
 
 
 class ConversationEncoder(Protocol):
@@ -32,3 +33,13 @@ class ConversationEncoder(Protocol):
 
     def pieces(self, row: EncodedRow) -> Sequence[str]:
         """The text of each token."""
+
+
+@runtime_checkable
+class MediaEncoder(ConversationEncoder, Protocol):
+    """A multimodal model's processor beside its tokenizer."""
+
+    def encode_media(
+        self, rows: Sequence[MediaConversation], train_on: TrainOn, loading: MediaLoading
+    ) -> Sequence[EncodedRow | HextuneError]:
+        """Token ids and labels of each, or why it cannot be encoded; media carry no loss."""

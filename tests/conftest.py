@@ -16,10 +16,10 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
-@pytest.fixture
-def rows_file(tmp_path: Path) -> Path:
-    """Twelve alpaca rows."""
-    path = tmp_path / "rows.jsonl"
+@pytest.fixture(scope="session")
+def rows_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve alpaca rows; do not write to the file."""
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     rows = [
         {"instruction": f"What is {number} plus one?", "output": f"In short: it is {number + 1}."}
         for number in range(12)

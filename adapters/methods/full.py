@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from adapters.methods import Start, Tuned
 from domain.fingerprint import Json
 from domain.model_handle import ModelHandle
 from domain.section import section
 
 ADAPTER_BASED = False
+ADDS_WEIGHTS = False
+OVER_PACKED = False
 
 
 @section
@@ -20,6 +23,11 @@ def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:
     return model.parameters
 
 
-def prepare(values: Mapping[str, Json], model: ModelHandle, network: Any) -> Any:
+def start(values: Mapping[str, Json]) -> Start:
+    """From the weights as they are."""
+    return Start()
+
+
+def prepare(values: Mapping[str, Json], model: ModelHandle, network: Any) -> Tuned:
     """`network` itself, all of it requiring gradients."""
-    return network.requires_grad_(True)
+    return Tuned(network.requires_grad_(True))

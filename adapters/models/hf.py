@@ -3,16 +3,21 @@
 import copy
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from adapters.families import TemplateChoice, template_for
+from adapters.families import TemplateChoice, avoided_layers, template_for
 from adapters.models.builtin import PREFIX, builtin_folder
+from adapters.models.converting import remote_code_error
 from adapters.models.merging import merge_and_compare
+from adapters.models.multimodal import MultimodalEncoder, chat_tokenizer
+from adapters.models.processors import load_processor, media_kinds
 from adapters.models.rendering import HfEncoder
 from domain.errors import Place, fail
+from domain.media import MediaKind
 from domain.model_handle import LinearLayers, ModelHandle
 from domain.precision import PrecisionPolicy
 from domain.run_spec import ModelSection
@@ -23,6 +28,7 @@ from ports.model import LoadedModel, MergeReport
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 OWN_TEMPLATE = "the tokenizer's own"
 NAME_PLACE = Place(field="model.name")
+ALIBI_TOKENS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,8 @@ class HfLoaded:
     """The torch module."""
     tokenizer: Any
     """The tokenizer that goes with it."""
+    processor: Any = None
+    """What a multimodal model makes inputs of files with, its tokenizer included."""
 
 
 class HfModelBackend:
@@ -45,10 +53,15 @@ class HfModelBackend:
     def inspect(self, model: ModelSection) -> ModelHandle:
         """Shape from the config, counted on the meta device; no weight is read."""
         path = self._locate(model.name)
-        config = _config(path, model)
-        network = _skeleton(config, model.trust_remote_code)
+        config = _config(self._catalog, path, model)
+        kinds = media_kinds(config)
+        network = _skeleton(config, model.trust_remote_code, multimodal=bool(kinds))
         text = config.get_text_config()
-        tokenizer = _tokenizer(path, model.revision)
+        tokenizer = (
+            chat_tokenizer(load_processor(path, model.revision))
+            if kinds
+            else _tokenizer(path, model.revision)
+        )
         chosen = self._template(model, tokenizer, config.model_type)
         licence = None
         if model.name.startswith(PREFIX):
@@ -62,21 +75,31 @@ class HfModelBackend:
             architecture=type(network).__name__,
             parameters=sum(weight.numel() for weight in network.parameters()),
             dtype=str(config.dtype or "float32").removeprefix("torch."),
-            context_tokens=text.max_position_embeddings,
+            context_tokens=_context_tokens(text),
             vocabulary=text.vocab_size,
             layers=text.num_hidden_layers,
             hidden=text.hidden_size,
             heads=text.num_attention_heads,
-            linear=_linear_layers(network),
+            linear=_linear_layers(
+                network,
+                avoided_layers(self._catalog, config.model_type),
+                _language_part(network) if kinds else "",
+            ),
             has_chat_template=chosen is not None or tokenizer.chat_template is not None,
             template=chosen.text if chosen else None,
             template_reason=f"{chosen.name}: {chosen.reason}" if chosen else OWN_TEMPLATE,
+            media=tuple(kind.value for kind in kinds),
+            language_part=_language_part(network) if kinds else "",
             licence=licence,
         )
 
     def encoder(self, handle: ModelHandle) -> ConversationEncoder:
         """The tokenizer with its chat template, or with the handle's."""
-        return HfEncoder(tokenizer_of(handle), own_template=handle.template is None)
+        own = handle.template is None
+        if handle.media:
+            kinds = [MediaKind(kind) for kind in handle.media]
+            return MultimodalEncoder(processor_of(handle), kinds, own_template=own)
+        return HfEncoder(tokenizer_of(handle), own_template=own)
 
     def _template(self, model: ModelSection, tokenizer: Any, family: str) -> TemplateChoice | None:
         """The template used instead of the tokenizer's own: as asked, or the family's for none."""
@@ -103,13 +126,17 @@ class HfModelBackend:
             attn_implementation=model.attention,
             trust_remote_code=model.trust_remote_code,
         )
-        tokenizer = tokenizer_of(handle)
-        return HfLoaded(handle, network, tokenizer)
+        if handle.media:
+            processor = processor_of(handle)
+            return HfLoaded(handle, network, processor.tokenizer, processor)
+        return HfLoaded(handle, network, tokenizer_of(handle))
 
     def merge(self, handle: ModelHandle, target: str, dtype: str) -> MergeReport:
         """Merged weights in safetensors under `target`, compared after reading them back."""
-        tokenizer = tokenizer_of(handle)
-        return merge_and_compare(handle, tokenizer, target, dtype, load_network)
+        report = merge_and_compare(handle, tokenizer_of(handle), target, dtype, load_network)
+        if handle.media:
+            processor_of(handle).save_pretrained(target)
+        return report
 
     def _locate(self, name: str) -> str:
         """The folder or hub id to load from."""
@@ -124,22 +151,38 @@ class HfModelBackend:
 
 
 def load_network(handle: ModelHandle, *, dtype: str, **settings: Any) -> Any:
-    """The causal language model of a handle, without its adapters, in `dtype`."""
+    """The language model of a handle, without its adapters, in `dtype`."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(
+    return _auto_class(bool(handle.media)).from_pretrained(
         handle.path, revision=handle.revision, dtype=getattr(torch, dtype), **settings
     )
 
 
 def tokenizer_of(handle: ModelHandle) -> Any:
     """The model's tokenizer, carrying the handle's template where it has one."""
+    if handle.media:
+        return chat_tokenizer(processor_of(handle))
     tokenizer = _tokenizer(handle.path, handle.revision)
     if handle.template is not None:
         tokenizer = copy.copy(tokenizer)
         tokenizer.chat_template = handle.template
     return tokenizer
+
+
+def processor_of(handle: ModelHandle) -> Any:
+    """A multimodal model's processor, carrying the handle's template where it has one."""
+    processor = copy.copy(load_processor(handle.path, handle.revision))
+    own = processor.chat_template or processor.tokenizer.chat_template
+    processor.chat_template = handle.template or own
+    return processor
+
+
+def _auto_class(multimodal: bool) -> Any:
+    """The class that loads models with a language model's head."""
+    from transformers import AutoModelForCausalLM, AutoModelForMultimodalLM
+
+    return AutoModelForMultimodalLM if multimodal else AutoModelForCausalLM
 
 
 @cache
@@ -153,14 +196,14 @@ def _tokenizer(path: str, revision: str | None) -> Any:
         raise fail("model-unreadable", NAME_PLACE, name=path, reason=_first_line(error)) from None
 
 
-def _config(path: str, model: ModelSection) -> Any:
+def _config(catalog: Catalog, path: str, model: ModelSection) -> Any:
     from transformers import AutoConfig, PreTrainedConfig
 
     local = Path(path).is_dir()
     try:
         raw, _ = PreTrainedConfig.get_config_dict(path, revision=model.revision)
         if _needs_remote_code(raw) and not model.trust_remote_code:
-            raise fail("model-remote-code", NAME_PLACE, name=model.name)
+            raise remote_code_error(catalog, model.name, raw, NAME_PLACE)
         return AutoConfig.from_pretrained(
             path, revision=model.revision, trust_remote_code=model.trust_remote_code
         )
@@ -176,28 +219,56 @@ def _needs_remote_code(raw: dict[str, Any]) -> bool:
     return "auto_map" in raw and raw.get("model_type") not in CONFIG_MAPPING
 
 
-def _skeleton(config: Any, trust_remote_code: bool) -> Any:
+def _skeleton(config: Any, trust_remote_code: bool, *, multimodal: bool) -> Any:
     import torch
-    from transformers import AutoModelForCausalLM
 
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+        return _auto_class(multimodal).from_config(config, trust_remote_code=trust_remote_code)
 
 
-def _linear_layers(network: Any) -> tuple[LinearLayers, ...]:
-    """Linear layers of the decoder grouped by last name and shape, found by traversal."""
+def _language_part(network: Any) -> str:
+    """Module path of the language model, with a dot at its end."""
+    decoder = network.get_decoder()
+    return next(f"{name}." for name, module in network.named_modules() if module is decoder)
+
+
+def _context_tokens(text: Any) -> int:
+    """The longest input; ALiBi sets none, so BLOOM's is the length it was trained with."""
+    values = text.to_dict()
+    name = text.attribute_map.get("max_position_embeddings", "max_position_embeddings")
+    return int(values.get(name) or values.get("seq_length", ALIBI_TOKENS))
+
+
+def _linear_layers(
+    network: Any, avoided: Collection[str], part: str
+) -> tuple[LinearLayers, ...]:
+    """Linear layers of a part of the network by last name and shape, found by traversal."""
     import torch
+    from transformers.pytorch_utils import Conv1D
 
     head = network.get_output_embeddings()
     shapes = Counter(
-        (name.rpartition(".")[2], module.in_features, module.out_features)
+        (name.rpartition(".")[2], *_features(module))
         for name, module in network.named_modules()
-        if isinstance(module, torch.nn.Linear) and module is not head
+        if isinstance(module, torch.nn.Linear | Conv1D)
+        and module is not head
+        and name.startswith(part)
     )
     return tuple(
-        LinearLayers(name=name, inputs=inputs, outputs=outputs, count=count)
+        LinearLayers(
+            name=name, inputs=inputs, outputs=outputs, count=count, avoid=name in avoided
+        )
         for (name, inputs, outputs), count in sorted(shapes.items())
     )
+
+
+def _features(module: Any) -> tuple[int, int]:
+    """Inputs and outputs; GPT-2's Conv1D is a linear layer with its weight transposed."""
+    import torch
+
+    if isinstance(module, torch.nn.Linear):
+        return module.in_features, module.out_features
+    return module.nx, module.nf
 
 
 def _first_line(error: Exception) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from hashlib import sha256
+from itertools import accumulate
 from typing import Any
 
 from adapters.detokenizing import Detokenizer
@@ -88,8 +89,8 @@ class HfEncoder:
         return found
 
     def agrees(self, conversation: Conversation) -> bool | None:
-        """Whether `apply_chat_template` gives the same ids; None without a template of its own."""
-        if not self._own_template:
+        """Whether `apply_chat_template` gives the same ids; None where it is not applied."""
+        if not self._own_template or conversation.verbatim:
             return None
         theirs = self._tokenizer.apply_chat_template(
             conversation.as_json(), tools=conversation.tools_as_json(), tokenize=True
@@ -127,6 +128,8 @@ class HfEncoder:
         return rendered
 
     def _rendered(self, conversation: Conversation, train_on: TrainOn) -> Rendered | HextuneError:
+        if conversation.verbatim:
+            return _verbatim(conversation, train_on)
         try:
             escaped = escape(conversation, self._specials)
             shown = escaped.conversation if escaped else conversation
@@ -190,6 +193,16 @@ class HfEncoder:
         if any(bound is None for pair in bounds for bound in pair):
             return label_tokens(found.ids, found.offsets, spans)
         return label_runs(found.ids, bounds)  # type: ignore[arg-type]
+
+
+def _verbatim(conversation: Conversation, train_on: TrainOn) -> Rendered:
+    """The pieces one after another; special tokens in them are commands: no template adds any."""
+    messages = conversation.messages
+    ends = list(accumulate(len(message.content) for message in messages))
+    turns = trained_turns(messages, train_on)
+    spans = [(ends[n] - len(messages[n].content), ends[n]) for n in turns]
+    text = "".join(message.content for message in messages)
+    return text, None if train_on is TrainOn.EVERYTHING else spans, None
 
 
 def _token_at(encoding: Any, character: int, end: int) -> int | None:

@@ -1,10 +1,14 @@
 """AdamW: adaptive moments with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adapters.optimizers import Weight, parameter_groups
 from domain.fingerprint import Json
-from domain.section import limited, section
+from domain.model_handle import ModelHandle
+from domain.section import limited, options_of, section
+
+NEEDS: frozenset[str] = frozenset()
 
 
 @section
@@ -23,14 +27,24 @@ class Options:
     """Added to the denominator."""
 
 
-def training_arguments(values: Mapping[str, Json]) -> dict[str, Any]:
-    """The fields of transformers' TrainingArguments that make this optimizer."""
-    options = Options(**values)  # type: ignore[arg-type]
-    return {
-        "optim": "adamw_torch",
-        "learning_rate": options.learning_rate,
-        "weight_decay": options.weight_decay,
-        "adam_beta1": options.beta1,
-        "adam_beta2": options.beta2,
-        "adam_epsilon": options.epsilon,
-    }
+def check() -> None:
+    """Nothing beyond torch is needed."""
+
+
+def states(
+    values: Mapping[str, Json], model: ModelHandle, trainable: int
+) -> tuple[int, float | None]:
+    """The gradient's mean and the mean of its square for each weight."""
+    return 2 * trainable, None
+
+
+def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
+    """torch's AdamW."""
+    import torch
+
+    options = options_of(Options, values)
+    groups = parameter_groups(
+        weights, learning_rate=options.learning_rate, weight_decay=options.weight_decay
+    )
+    betas = (options.beta1, options.beta2)
+    return torch.optim.AdamW(groups, lr=options.learning_rate, betas=betas, eps=options.epsilon)

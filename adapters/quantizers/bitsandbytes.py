@@ -1,13 +1,12 @@
 """bitsandbytes: base weights in 4 or 8 bits (Dettmers et al. 2022 and 2023), on GPUs and CPUs."""
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-from domain.errors import Place, fail
+from adapters.packages import require_package
 from domain.fingerprint import Json
 from domain.precision import PrecisionPolicy
-from domain.section import section
+from domain.section import options_of, section
 
 BLOCK = 64
 """Weights that share one scale."""
@@ -32,20 +31,12 @@ class Backend:
 
     def check(self, options: Mapping[str, Json]) -> None:
         """Raises HextuneError where bitsandbytes is not installed."""
-        try:
-            version("bitsandbytes")
-        except PackageNotFoundError:
-            raise fail(
-                "package-missing",
-                Place(field="quantization.name"),
-                feature="quantization.name=bitsandbytes",
-                package="bitsandbytes",
-                install="pip install 'hextune[bitsandbytes]'",
-            ) from None
+        name = "bitsandbytes"
+        require_package(name, extra=name, field="quantization.name", name=name)
 
     def bytes_per_weight(self, options: Mapping[str, Json]) -> float:
         """Packed bits plus the share of the scales: 0.516 at 4 bits with double quantization."""
-        chosen = Options(**options)  # type: ignore[arg-type]
+        chosen = options_of(Options, options)
         if chosen.bits == 8:
             return 1.0
         scale = 1 + 4 / DOUBLE_BLOCK if chosen.double else 4
@@ -56,7 +47,7 @@ class Backend:
         import torch
         from transformers import BitsAndBytesConfig
 
-        chosen = Options(**options)  # type: ignore[arg-type]
+        chosen = options_of(Options, options)
         if chosen.bits == 8:
             return BitsAndBytesConfig(load_in_8bit=True)
         return BitsAndBytesConfig(

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from adapters.models.media_inputs import MediaCollator
 from domain.dataset import DatasetKind
+from domain.errors import fail
 from domain.masking import EncodedRow
 from domain.prepared import EncodedStream, PreparedData
 from domain.section import section
@@ -30,14 +32,19 @@ def build_trainer(
     arguments: Mapping[str, Any],
     callbacks: list[Any],
 ) -> Any:
-    """A trainer over rows that are final: nothing is cut, packed or masked."""
+    """A trainer over rows that are final: nothing is cut, packed or masked.
+
+    `tokenizer` is the processor of a multimodal model; its inputs are made batch by batch.
+    """
+    from transformers import ProcessorMixin
     from trl import SFTConfig, SFTTrainer
 
     packs = data.packs
+    shows = isinstance(tokenizer, ProcessorMixin) and packs is None
     if data.stream is not None:
-        rows = _streamed(data.stream, packed=packs is not None)
+        rows = _streamed(data.stream, packed=packs is not None, media=shows)
     else:
-        rows = _dataset(data.train) if packs is None else _packed(data.train, packs)
+        rows = _dataset(data.train, shows) if packs is None else _packed(data.train, packs)
     return SFTTrainer(
         model=network,
         args=SFTConfig(
@@ -46,23 +53,33 @@ def build_trainer(
             packing=False,
             padding_free=packs is not None,
             pad_to_multiple_of=None,
+            router_aux_loss_coef=0.0,
+            remove_unused_columns=not shows,
+            dataset_kwargs={"skip_prepare_dataset": True} if shows else None,
         ),
+        data_collator=MediaCollator(tokenizer) if shows else None,
         train_dataset=rows,
-        eval_dataset=_dataset(data.eval) if data.eval else None,
+        eval_dataset=_dataset(data.eval, shows) if data.eval else None,
         processing_class=tokenizer,
         callbacks=callbacks,
     )
 
 
-def _dataset(rows: Sequence[EncodedRow]) -> Any:
+def _dataset(rows: Sequence[EncodedRow], media: bool) -> Any:
     from datasets import Dataset
 
-    return Dataset.from_dict(
-        {
-            "input_ids": [list(row.input_ids) for row in rows],
-            "labels": [list(row.labels) for row in rows],
-        }
-    )
+    columns: dict[str, Any] = {
+        "input_ids": [list(row.input_ids) for row in rows],
+        "labels": [list(row.labels) for row in rows],
+    }
+    if media:
+        columns["media"] = [_media(row) for row in rows]
+    return Dataset.from_dict(columns)
+
+
+def _media(row: EncodedRow) -> str:
+    """What a row shows or plays, as text; empty for nothing."""
+    return row.media.as_text() if row.media is not None else ""
 
 
 def _packed(rows: Sequence[EncodedRow], packs: Sequence[Sequence[int]]) -> Any:
@@ -72,18 +89,25 @@ def _packed(rows: Sequence[EncodedRow], packs: Sequence[Sequence[int]]) -> Any:
     return Dataset.from_list([_sequence([rows[number] for number in pack]) for pack in packs])
 
 
-def _streamed(stream: EncodedStream, *, packed: bool) -> Any:
-    """The stream's sequences, made while the trainer asks for them."""
+def _streamed(stream: EncodedStream, *, packed: bool, media: bool) -> Any:
+    """The stream's sequences, made while the trainer asks for them.
+
+    Raises HextuneError for packed media, which may come after the rows that were judged.
+    """
     from datasets import Features, IterableDataset, List, Value
 
     columns = ("input_ids", "labels", "seq_lengths") if packed else ("input_ids", "labels")
 
-    def sequences() -> Iterator[dict[str, list[int]]]:
+    def sequences() -> Iterator[dict[str, Any]]:
         for rows in stream:
+            if packed and any(row.media is not None for row in rows):
+                raise fail("rule-media-packing")
             whole = _sequence(rows)
-            yield {name: whole[name] for name in columns}
+            texts = {"media": _media(rows[0])} if media else {}
+            yield {name: whole[name] for name in columns} | texts
 
-    features = Features({name: List(Value("int64")) for name in columns})
+    texts = {"media": Value("string")} if media else {}
+    features = Features({name: List(Value("int64")) for name in columns} | texts)
     return IterableDataset.from_generator(sequences, features=features)
 
 

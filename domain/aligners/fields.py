@@ -146,6 +146,21 @@ def _plain(value: Any, place: str, depth: int = 0) -> Any:
     return value
 
 
+def trained_of(turn: Mapping[str, object], place: str, role: Role) -> bool | None:
+    """Whether a turn of a list says itself that it is trained or not."""
+    asked = turn.get("train")
+    if asked is not None:
+        if not isinstance(asked, bool):
+            raise FaultError(f"{place}.train", "it is not true or false")
+        return asked
+    weight = turn.get("loss_weight", turn.get("weight"))
+    if weight is None:
+        return None
+    if weight not in (0, 1):
+        raise FaultError(f"{place}.loss_weight", "it is neither 0 nor 1")
+    return bool(weight) if role is Role.ASSISTANT else None
+
+
 def media_of(values: Values, source: DataSource) -> Media:
     """Paths of a row's images, videos and audio files."""
     names = source.columns

@@ -20,6 +20,7 @@ from domain.aligners.fields import (
     media_of,
     text_of,
     tools_of,
+    trained_of,
     with_system,
 )
 from domain.aligners.responses import finish
@@ -38,8 +39,8 @@ def align(values: Values, source: DataSource) -> StandardRow:
     names = source.columns
     column = names.messages or COLUMN
     parts = MediaParts()
-    if source.ranking and column not in values:
-        return _pair_of_conversations(values, source, parts)
+    if source.ranking and (column not in values or is_whole(values.get(names.chosen))):
+        return pair_of_conversations(values, source)
     messages = read_messages(values, column, parts)
     messages = with_system(values, source, messages)
     if source.ranking:
@@ -49,29 +50,40 @@ def align(values: Values, source: DataSource) -> StandardRow:
             raise FaultError(column, "there are no turns")
         *messages, last = messages
         answers = [last]
-    return _row(values, source, messages, answers, parts)
+    return finished(values, source, messages, answers, parts, column)
 
 
-def _pair_of_conversations(values: Values, source: DataSource, parts: "MediaParts") -> StandardRow:
+def is_whole(answer: object) -> bool:
+    """Whether an answer of a ranking is a conversation with its prompt: others ask first.
+
+    Columns beside such answers then repeat what stands in them.
+    """
+    opening = answer[0] if isinstance(answer, list) and answer else None
+    return isinstance(opening, Mapping) and opening.get("role") != Role.ASSISTANT.value
+
+
+def pair_of_conversations(values: Values, source: DataSource) -> StandardRow:
     """Two whole conversations that differ in their last turn only."""
     names = source.columns
+    parts = MediaParts()
     chosen = read_messages(values, names.chosen, parts)
     other_parts = MediaParts()
     rejected = read_messages(values, names.rejected, other_parts)
     if not chosen or chosen[:-1] != rejected[:-1] or parts != other_parts:
         raise FaultError(names.rejected, "it differs from the chosen one before the last turn")
     prompt = with_system(values, source, chosen[:-1])
-    return _row(values, source, prompt, [chosen[-1], rejected[-1]], parts)
+    return finished(values, source, prompt, [chosen[-1], rejected[-1]], parts, names.chosen)
 
 
-def _row(
+def finished(
     values: Values,
     source: DataSource,
     prompt: list[Message],
     answers: list[Message],
     parts: "MediaParts",
+    column: str,
 ) -> StandardRow:
-    column = source.columns.messages or COLUMN
+    """The row of a prompt and its answers; faults in the order of turns are `column`'s."""
     for answer in answers:
         check_turns([*prompt, answer], column)
     media = all_media(values, source, parts)
@@ -136,7 +148,8 @@ def _turn(turn: object, place: str, parts: MediaParts) -> Message:
     thought = text_of(turn, "reasoning_content", place=f"{place}.reasoning_content")
     if thought and reasoning:
         raise FaultError(f"{place}.reasoning_content", "the content holds reasoning too")
-    return Message(role, content, calls, thought or reasoning or None, _trained(turn, place))
+    reasoning = thought or reasoning
+    return Message(role, content, calls, reasoning or None, trained_of(turn, place, role))
 
 
 def _content(
@@ -179,18 +192,3 @@ def _address(part: Mapping[str, object], place: str) -> list[str]:
             raise FaultError(place, "there is no path in it")
         return [checked_text(path, place)]
     return []
-
-
-def _trained(turn: Mapping[str, object], place: str) -> bool | None:
-    """Whether the turn itself says that it is trained or not."""
-    asked = turn.get("train")
-    if asked is not None:
-        if not isinstance(asked, bool):
-            raise FaultError(f"{place}.train", "it is not true or false")
-        return asked
-    weight = turn.get("loss_weight", turn.get("weight"))
-    if weight is None:
-        return None
-    if weight not in (0, 1):
-        raise FaultError(f"{place}.loss_weight", "it is neither 0 nor 1")
-    return bool(weight) if turn.get("role") == "assistant" else None

@@ -1,4 +1,7 @@
-"""ShareGPT rows: a list of turns with roles and texts, tool calls and results among them."""
+"""ShareGPT rows: a list of turns with roles and texts, tool calls and results among them.
+
+A turn may say whether it is trained by `train` or `loss_weight`, as OpenAI messages may.
+"""
 
 from collections.abc import Mapping
 
@@ -15,6 +18,7 @@ from domain.aligners.fields import (
     media_of,
     text_of,
     tools_of,
+    trained_of,
     with_system,
 )
 from domain.aligners.responses import finish
@@ -77,6 +81,8 @@ def _turn(turn: object, source: DataSource, place: str) -> Message:
     inside = f"{place}.{tags.content}"
     if turn.get(tags.content) is None:
         raise FaultError(inside, "it is missing, not text")
+    trained = trained_of(turn, place, roles[role])
     if role == tags.function:
-        return Message(Role.ASSISTANT, "", tool_calls=calls_of(turn[tags.content], inside))
-    return Message(roles[role], text_of(turn, tags.content, place=inside))
+        calls = calls_of(turn[tags.content], inside)
+        return Message(Role.ASSISTANT, "", calls, trained=trained)
+    return Message(roles[role], text_of(turn, tags.content, place=inside), trained=trained)

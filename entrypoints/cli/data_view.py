@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from domain.data_report import DataReport, histogram
+from domain.media import MediaAccount
+from domain.token_spans import token_spans
 from entrypoints.services.inspect_data import ShownRow
 
 SHOWN_LINES = 10
@@ -25,7 +27,10 @@ def show_report(report: DataReport) -> None:
     print(f"trained     {sum(report.trained):,} of {sum(report.lengths):,} tokens, "
           f"{report.trained_share:.1%}")  # fmt: skip
     verdict = f"{report.equal} of {report.compared} rows as the tokenizer renders them itself"
-    print(f"template    {verdict if report.compared else 'no template of its own to compare with'}")
+    own = "the processor's own ids" if report.media else "no template of its own to compare with"
+    print(f"template    {verdict if report.compared else own}")
+    for kind, media in report.media.items():
+        print(f"{kind + 's':<11} {_media_line(media)}")
     for title, lines in (
         ("unusable", report.dropped),
         ("too long", report.too_long),
@@ -41,19 +46,28 @@ def show_report(report: DataReport) -> None:
                 print(f"  and {len(lines) - SHOWN_LINES} more; --json lists all")
 
 
+def _media_line(media: MediaAccount) -> str:
+    """How many files, their smallest, median and largest size, and the tokens one takes."""
+    facts = [f"{media.files} files"]
+    if media.sizes:
+        facts.append(" / ".join(media.sizes))
+    if media.seconds:
+        facts.append(" / ".join(f"{length:g}" for length in media.seconds) + " s")
+    if media.tokens:
+        shown = "  ".join(f"{name} {count}" for name, count in media.tokens.items())
+        facts.append(f"tokens each {shown}")
+    return "; ".join(facts)
+
+
 def show_row(row: ShownRow, *, ids: bool) -> None:
     """A row's text; trained tokens are green, or in brackets where there are no colours."""
     trained = sum(mark for _, _, mark in row.pieces)
-    print(f"{row.file}:{row.line}  {len(row.pieces)} tokens, {trained} trained")
+    answer = f"  {row.answer}" if row.answer else ""
+    print(f"{row.file}:{row.line}{answer}  {len(row.pieces)} tokens, {trained} trained")
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     opening, closing = (TRAINED, PLAIN) if colours else (OPEN, CLOSE)
-    text, inside = "", False
-    for piece, token, mark in row.pieces:
-        if mark is not inside:
-            text += opening if mark else closing
-            inside = mark
-        text += f"{piece}·{token} " if ids else piece
-    print(text + (closing if inside else ""))
+    spans = token_spans(row.pieces, ids=ids)
+    print("".join(f"{opening}{text}{closing}" if mark else text for text, mark in spans))
 
 
 def show_histogram(title: str, values: Sequence[int]) -> None:

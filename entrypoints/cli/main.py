@@ -30,6 +30,7 @@ for _part in (data_free, train, runs, model, monitor, inspect):
     _part.register(app)
 app.add_typer(serve.app, name="serve")
 app.add_typer(data.app, name="data")
+app.add_typer(model.app, name="model")
 
 
 def _print_version(asked: bool) -> None:

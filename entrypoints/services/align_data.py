@@ -20,6 +20,7 @@ from domain.fingerprint import fingerprint
 from domain.mixing import draw, mix
 from domain.prepared import StreamAccount
 from domain.run_spec import DataSection
+from entrypoints.services.find_media import with_media
 from ports.datasets import RowReader
 
 SHOWN_BAD_ROWS = 20
@@ -59,7 +60,7 @@ class AlignData:
         usable = 0
         for number, source in enumerate(sources):
             try:
-                rows, wrong, formats[source.name] = self._align_source(source)
+                rows, wrong, formats[source.name] = self._align_source(source, data)
             except HextuneError as error:
                 field = f"{key}.{number}.{'hub' if source.hub else 'path'}"
                 problems += [_at_field(each, field) for each in error.problems]
@@ -85,12 +86,12 @@ class AlignData:
         )
 
     def _align_source(
-        self, source: DataSource
+        self, source: DataSource, data: DataSection
     ) -> tuple[list[AlignedRow], list[tuple[LocatedRow, RowFault]], str]:
         """(rows, faults, the format they were read as)."""
         rows: list[AlignedRow] = []
         faults: list[tuple[LocatedRow, RowFault]] = []
-        settled, found = aligned(self.reader, source)
+        settled, found = aligned(self.reader, source, data)
         for row, outcome in found:
             if isinstance(outcome, RowFault):
                 faults.append((row, outcome))
@@ -114,7 +115,7 @@ class _Streamed:
     account: StreamAccount
 
     def __iter__(self) -> Iterator[AlignedRow]:
-        settled, found = aligned(self.reader, self.source)
+        settled, found = aligned(self.reader, self.source, self.data)
         self.account.formats[self.source.name] = settled.format
         return islice(self._usable(found), self.source.num_samples)
 
@@ -132,7 +133,7 @@ class _Streamed:
 
 
 def aligned(
-    reader: RowReader, source: DataSource
+    reader: RowReader, source: DataSource, data: DataSection
 ) -> tuple[DataSource, Iterator[tuple[LocatedRow, StandardRow | RowFault]]]:
     """(the source with what its first row decides, each row and what it becomes)."""
     rows = reader.read(source)
@@ -144,7 +145,8 @@ def aligned(
     if source.ranking is None:
         source = replace(source, ranking=holds_ranking(source, list(first.values)))
     settled = source
-    found = ((row, align(row.values, settled, settled.format)) for row in chain([first], rows))
+    outcomes = ((row, align(row.values, settled, settled.format)) for row in chain([first], rows))
+    found = ((row, with_media(reader, row, outcome, settled, data)) for row, outcome in outcomes)
     return settled, found
 
 

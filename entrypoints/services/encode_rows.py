@@ -8,9 +8,10 @@ from domain.cutting import shorten
 from domain.dataset import AlignedRow, DatasetKind, StandardRow
 from domain.errors import HextuneError, Place, Problem, fail, problem
 from domain.masking import EncodedRow, TrainOn
+from domain.media import MediaConversation
 from domain.run_spec import DataSection
 from entrypoints.services.align_data import SHOWN_BAD_ROWS
-from ports.encoder import ConversationEncoder
+from ports.encoder import ConversationEncoder, MediaEncoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +65,28 @@ def encode_sequences(
         return encoder.encode_texts([row.text for row in rows])
     train_on = TrainOn(data.train_on) if kind is DatasetKind.CONVERSATION else TrainOn.LAST_TURN
     numbered = [(row, n) for row in rows for n in range(len(row.responses))]
-    shown = [(row, n) for row, n in numbered if not row.media]
-    conversations = [_reasoned(row.conversation(n), data) for row, n in shown]
-    encoded = iter(encoder.encode_all(conversations, train_on))
-    return [
-        fail("data-media-unsupported", count=len(row.media)) if row.media else next(encoded)
-        for row, _ in numbered
+    plain = [_reasoned(row.conversation(n), data) for row, n in numbered if not row.media]
+    encoded = iter(encoder.encode_all(plain, train_on))
+    shown = iter(_encode_media([row for row, _ in numbered if row.media], encoder, data, train_on))
+    return [next(shown) if row.media else next(encoded) for row, _ in numbered]
+
+
+def _encode_media(
+    rows: Sequence[StandardRow],
+    encoder: ConversationEncoder,
+    data: DataSection,
+    train_on: TrainOn,
+) -> Sequence[EncodedRow | HextuneError]:
+    """Rows with media, by a multimodal model's encoder; other models do not see them."""
+    if rows and rows[0].kind is not DatasetKind.CONVERSATION:
+        return [fail("data-media-stage", kind=row.kind.value) for row in rows]
+    if not isinstance(encoder, MediaEncoder):
+        return [fail("data-media-unsupported", count=len(row.media)) for row in rows]
+    shown = [
+        MediaConversation(conversation=_reasoned(row.conversation(), data), files=row.media.files)
+        for row in rows
     ]
+    return encoder.encode_media(shown, train_on, data.media_loading)
 
 
 def joined(
@@ -130,7 +146,8 @@ def shortened(
         else:
             pieces = shorten(found, limit, policy)
             kept += [(piece, str(place)) for piece in pieces]
-            became = f"{policy}, {len(pieces)} kept" if pieces else "dropped"
+            dropped = "dropped" if found.media is None else "dropped: rows with media are not cut"
+            became = f"{policy}, {len(pieces)} kept" if pieces else dropped
             too_long.append(f"{row.file}:{row.line} {tokens} tokens, {became}")
     if problems:
         raise HextuneError(problems[:SHOWN_BAD_ROWS])

@@ -1,7 +1,7 @@
 """Inspect data: see which rows are used, how long they are, and which tokens are trained."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from domain.data_report import DataReport
@@ -9,6 +9,7 @@ from domain.dataset import AlignedRow, DatasetKind
 from domain.errors import HextuneError, fail
 from domain.fingerprint import fingerprint
 from domain.masking import IGNORED, EncodedRow
+from domain.media import MediaAccount, MediaKind, account
 from domain.run_spec import DataSection, RunSpec
 from entrypoints.services.encode_rows import encode_rows
 from entrypoints.services.prepare_data import PrepareData
@@ -70,6 +71,7 @@ class InspectData:
             trained=[each.trained_tokens for _, found in lengths for each in found.sequences],
             compared=sum(verdict is not None for verdict in compared),
             equal=sum(verdict is True for verdict in compared),
+            media=_media(encoded),
         )
 
     def show(self, spec: RunSpec, first: int, count: int) -> Iterator[ShownRow]:
@@ -112,9 +114,31 @@ def _encoded(
     return [(row, found[number]) for number, row in enumerate(rows)]
 
 
+def _media(
+    encoded: Sequence[tuple[AlignedRow, EncodedRow | HextuneError]],
+) -> Mapping[str, MediaAccount]:
+    """The account of each kind of file that rows show or play."""
+    accounts = {}
+    for kind in MediaKind:
+        named = [
+            (file, found)
+            for row, found in encoded
+            for file in row.row.media.files
+            if file.kind is kind
+        ]
+        tokens = [
+            found.media.tokens_of_one(kind)
+            for _, found in named
+            if isinstance(found, EncodedRow) and found.media is not None
+        ]
+        if named:
+            accounts[kind.value] = account([file for file, _ in named], tokens)
+    return accounts
+
+
 def _agrees(row: AlignedRow, encoder: ConversationEncoder) -> bool | None:
-    if row.row.kind is DatasetKind.TEXT:
-        return None
+    if row.row.kind is DatasetKind.TEXT or row.row.media:
+        return None  # ids of rows with media are the processor's own
     try:
         return encoder.agrees(row.row.conversation())
     except HextuneError:

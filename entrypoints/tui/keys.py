@@ -11,6 +11,7 @@ class Scope(StrEnum):
     """Where a key works."""
 
     MONITOR = "monitor"
+    DATA = "data"
     STOP = "stop"
     HELP = "help"
 
@@ -41,10 +42,15 @@ KEYS = (
     Key("stop", "x", "x", "stop"),
     Key("resume", "r", "r", "resume"),
     Key("log", "l", "l", "log"),
+    Key("data", "d", "d", "data"),
     Key("scale", "y", "y", "scale"),
-    Key("language", "L", "L", "language"),
+    Key("language", "L", "L", "language", in_footer=False),
     Key("help", "question_mark", "?", "help"),
     Key("quit", "q,ctrl+c", "q", "quit"),
+    Key("previous", "left,p", "←", "previous", Scope.DATA),
+    Key("next", "right,n", "→", "next", Scope.DATA),
+    Key("ids", "i", "i", "ids", Scope.DATA),
+    Key("leave", "escape,q", "esc", "leave", Scope.DATA),
     Key("save", "s", "s", "save", Scope.STOP),
     Key("kill", "k", "k", "kill", Scope.STOP),
     Key("keep", "escape", "esc", "keep", Scope.STOP),

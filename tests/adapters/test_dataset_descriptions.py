@@ -35,6 +35,38 @@ def test_a_description_stands_for_its_keys_and_the_specs_own_win(tmp_path: Path,
     assert spec.hash == read("{path: a.json, format: openai, tags: {user: u}}").hash
 
 
+def test_a_source_without_an_origin_is_found_at_its_line() -> None:
+    text = "model: {name: m, revsion: x}\ndata:\n  train:\n  - format: alpaca\n  eval:\n"
+    text += "  - path: a.json\n    hub: org/name\n"
+    with pytest.raises(HextuneError) as caught:
+        READER.read(SpecText(text=text, format="yaml", source="run.yaml"))
+    found = {(p.code, str(p.place), p.facts.get("given")) for p in caught.value.problems}
+    assert found == {
+        ("data-source-unclear", "run.yaml:4 data.train.0", "none"),
+        ("data-source-unclear", "run.yaml:7 data.eval.0.hub", "both"),
+        ("spec-unknown-key", "run.yaml:1 model.revsion", None),
+    }
+
+
+def test_an_origin_may_come_by_an_override_or_be_taken_away_by_one() -> None:
+    text = "model: {name: m}\ndata: {train: [{hub: org/name}]}\n"
+    for overrides, places in (
+        (("data.train.0.hub=null",), ["run.yaml:2 data.train.0"]),
+        (("data.train.0.hub=null", "data.train.0.path=a.json"), []),
+    ):
+        asked = SpecText(text=text, format="yaml", source="run.yaml", overrides=overrides)
+        try:
+            READER.read(asked)
+            found = []
+        except HextuneError as error:
+            found = [str(problem.place) for problem in error.problems]
+        assert found == places
+
+
+def test_a_description_that_is_missing_is_told_once() -> None:
+    assert [found.code for found in problems("{description: gone.yaml}")] == ["data-file-missing"]
+
+
 def test_a_mistake_in_a_description_stands_at_its_line(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("path: a.json\nformatt: alpaca\n")

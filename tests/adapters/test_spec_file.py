@@ -297,12 +297,11 @@ def test_the_schema_closes_every_section_and_describes_every_key() -> None:
 
 def test_the_schema_gives_limits_choices_and_defaults() -> None:
     data = SCHEMA["$defs"]["DataSection"]["properties"]
-    assert data["over_long"]["enum"] == [
-        "drop",
-        "cut_left",
-        "cut_right",
-        "split",
-        "error",
+    assert data["mix"]["enum"] == [
+        "concat",
+        "interleave_under",
+        "interleave_over",
+        "interleave_once",
     ]
     assert data["eval_fraction"]["anyOf"][0] == {
         "type": "number",

@@ -270,3 +270,39 @@ def test_a_key_that_stands_twice_is_refused(
     found = mistake(text, format)
     assert found.code == "spec-duplicate-key"
     assert (found.place.line, found.place.field, found.facts["first"]) == (line, field, first)
+
+
+def laughs(levels: int, opening: str) -> str:
+    """Ten times the line before on each line; `opening` is how the first one is written."""
+    lines = [f"a0: &a0 {opening}"]
+    for n in range(1, levels + 1):
+        again = ", ".join([f"*a{n - 1}"] * 10)
+        lines.append(f"a{n}: &a{n} {{k: [{again}]}}" if n % 2 else f"a{n}: &a{n} [{again}]")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("opening", ["x", "[x, y]", "{k: 1}", "x" * 20_000], ids=len)
+def test_aliases_that_blow_a_document_up_are_refused_where_they_do(opening: str) -> None:
+    found = mistake(laughs(30, opening), "yaml")
+    assert found.code == "spec-syntax"
+    assert "with its aliases written out it is longer than 1" in found.facts["reason"]
+    assert found.place.line is not None
+    assert 1 < found.place.line <= 7
+    with pytest.raises(yaml.YAMLError, match="written out"):
+        parse_value("{" + laughs(30, opening).strip().replace("\n", ", ") + "}")
+
+
+def test_a_key_cannot_blow_a_document_up_either() -> None:
+    found = mistake(laughs(30, "[x]") + "? *a30\n: 1\n", "yaml")
+    assert "written out" in found.facts["reason"]
+
+
+def test_aliases_that_say_a_thing_twice_and_long_documents_are_read() -> None:
+    text = "base: &b {rank: 8, dropout: 0.1}\nother: *b\n"
+    found, places = parse(text, "yaml", "run.yaml")
+    assert found["other"] == found["base"] == {"rank": 8, "dropout": 0.1}
+    assert places["other"] == 2
+    long = [{"path": f"rows-{n}.jsonl", "": [None] * 9} for n in range(3000)]
+    assert parse(json.dumps(long), "json", "run.json")[0] == long
+    text = "[" + "a," * 90_000 + "]"
+    assert len(parse(text, "yaml", "run.yaml")[0]) == 90_000

@@ -29,3 +29,20 @@ def test_special_tokens_in_documents_are_text() -> None:
     assert tokenizer.decode(row.input_ids[:-1]) == "a <|im_start|> b"
     assert row.input_ids[-1] == tokenizer.eos_token_id
     assert row.labels == row.input_ids
+
+
+def test_segments_are_encoded_as_they_stand_and_their_special_tokens_are_commands() -> None:
+    tokenizer = tiny_tokenizer()
+    pieces = ("<|im_start|>user\nWhat is it?<|im_end|>\n", "It is the answer.<|im_end|>", "\nend")
+    roles = (Role.USER, Role.ASSISTANT, Role.USER)
+    messages = tuple(Message(role, text) for role, text in zip(roles, pieces, strict=True))
+    talk = Conversation(messages, verbatim=True)
+    encoder = HfEncoder(tokenizer)
+    row = encoder.encode(talk, TrainOn.ASSISTANT_TURNS)
+    assert list(row.input_ids) == tokenizer("".join(pieces), add_special_tokens=False)["input_ids"]
+    assert tokenizer.convert_tokens_to_ids("<|im_start|>") == row.input_ids[0]
+    trained = [label for label in row.labels if label != IGNORED]
+    assert tokenizer.decode(trained) == pieces[1]
+    assert encoder.encode(talk, TrainOn.LAST_TURN) == row
+    assert encoder.encode(talk, TrainOn.EVERYTHING).labels == row.input_ids
+    assert encoder.agrees(talk) is None

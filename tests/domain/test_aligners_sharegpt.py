@@ -191,6 +191,21 @@ def test_feedback_media_and_other_names() -> None:
     )
 
 
+def test_a_turn_may_say_whether_it_is_trained() -> None:
+    """axolotl's rows do; without this their flags would be passed over in silence."""
+    turns: list[dict[str, Any]] = [
+        {"from": "human", "value": "Q", "weight": 0},
+        {"from": "function_call", "value": PAPERS, "train": False},
+        {"from": "observation", "value": "none"},
+        {"from": "gpt", "value": "A", "loss_weight": 1},
+    ]
+    found = row({"conversations": turns}, "sharegpt")
+    assert [message.trained for message in found.messages] == [None, False, None, True]
+    turns[1]["train"] = "no"
+    place = ("conversations[1].train", "it is not true or false")
+    assert fault({"conversations": turns}, "sharegpt") == place
+
+
 def test_fewer_files_than_placeholders_is_a_fault() -> None:
     values = talk(("human", "<image>"), ("gpt", "A"))
     reason = "the text has 1 <image> and there are 0 files"

@@ -69,7 +69,7 @@ def test_every_row_is_an_alpaca_row_without_input() -> None:
 def test_every_row_becomes_a_question_and_an_answer() -> None:
     source = DataSource(path="builtin:house-style")
     for row in ROWS:
-        assert detect_format(source, list(row)) == "alpaca"
+        assert detect_format(source, row) == "alpaca"
         assert align(row, source, "alpaca") == StandardRow(
             kind=DatasetKind.CONVERSATION,
             prompt=(Message(Role.USER, row["instruction"]),),

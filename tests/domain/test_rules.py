@@ -10,6 +10,8 @@ from domain.dataset import DatasetKind, DataSource
 from domain.error_texts import TEXTS
 from domain.errors import Place
 from domain.hardware import DeviceKind
+from domain.masking import EncodedRow
+from domain.media import MediaLoading, ShownMedia
 from domain.precision import PrecisionSection
 from domain.rules import RULES, RuleContext, broken_rules, remedies_for
 from domain.run_plan import TrainerFacts
@@ -22,6 +24,10 @@ from domain.run_spec import (
 )
 from tests.domain.builders import FACTS, data_section, prepared, spec
 from tests.fakes.models import CPU, HANDLE
+
+SHOWING = EncodedRow(
+    (1,), (1,), media=ShownMedia(text="", files=(), loading=MediaLoading(), tokens={})
+)
 
 TURING = replace(CPU, kind=DeviceKind.CUDA, name="T4", compute_capability=(7, 5))
 BITS = Choice("bitsandbytes", {"bits": 4})
@@ -51,6 +57,9 @@ def memory(total: int) -> MemoryEstimate:
     )
 
 
+SHIFTED = replace(FACTS, changes_base=True)
+LOW_RANK = replace(FACTS, optimizer_needs=("whole_weights",))
+UNSCHEDULED = replace(FACTS, optimizer_needs=("constant_rate",))
 PAIRS = replace(FACTS, eats=DatasetKind.PREFERENCE)
 PACKED = BatchingSection(packing=True)
 BY_LENGTH = BatchingSection(group_by_length=True)
@@ -132,6 +141,29 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
         precision("mixed", quantization=BITS),
     ),
     (
+        "rule-quantized-base",
+        replace(precision("mixed", quantization=BITS), trainer=SHIFTED),
+        precision("mixed", quantization=BITS),
+    ),
+    (
+        "rule-optimizer-whole-weights",
+        context(spec=spec(optimizer=Choice("galore", {})), trainer=LOW_RANK),
+        context(
+            spec=spec(optimizer=Choice("galore", {}), method=Choice("full", {})), trainer=LOW_RANK
+        ),
+    ),
+    (
+        "rule-optimizer-constant-rate",
+        context(spec=spec(optimizer=Choice("schedule_free", {})), trainer=UNSCHEDULED),
+        context(
+            spec=spec(
+                optimizer=Choice("schedule_free", {}),
+                schedule=ScheduleSection(scheduler="constant"),
+            ),
+            trainer=UNSCHEDULED,
+        ),
+    ),
+    (
         "rule-quantized-full-precision",
         of_spec(quantization=BITS),
         precision("mixed", quantization=BITS),
@@ -145,6 +177,11 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
         "rule-no-chat-template",
         context(model=replace(HANDLE, has_chat_template=False)),
         context(),
+    ),
+    (
+        "rule-media-packing",
+        context(data=replace(prepared((SHOWING,)), packs=[[0]])),
+        context(data=prepared((SHOWING,))),
     ),
     ("rule-too-few-rows", context(data=prepared(())), context()),
     (
@@ -166,7 +203,9 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
 
 
 def broken(found: RuleContext) -> list[str]:
-    facts = found.trainer if found.spec.method.name == "lora" else WHOLE
+    facts = found.trainer
+    if facts is not None and found.spec.method.name != "lora":
+        facts = replace(WHOLE, optimizer_needs=facts.optimizer_needs)
     judged = replace(found, trainer=facts)
     problems = [*broken_rules(judged), *broken_rules(judged, warnings=True)]
     return [problem.code for problem in problems]

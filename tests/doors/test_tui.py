@@ -7,6 +7,7 @@ from textual.widgets import Button, Static
 from domain.events import EventKind
 from domain.job import JobStatus
 from entrypoints.tui.keys import KEYS, Scope, bindings
+from entrypoints.tui.screens.data import DataScreen
 from entrypoints.tui.screens.help import HelpScreen
 from entrypoints.tui.screens.stop import StopScreen
 from tests.doors.tui_stage import (
@@ -302,7 +303,7 @@ async def test_help_lists_every_key(language: str) -> None:
 
 
 def test_every_bound_key_has_an_action() -> None:
-    screens = {Scope.STOP: StopScreen, Scope.HELP: HelpScreen}
+    screens = {Scope.DATA: DataScreen, Scope.STOP: StopScreen, Scope.HELP: HelpScreen}
     for scope in Scope:
         screen = screens.get(scope, type(HeardApp(frozen_container(), "en").monitor))
         for binding in bindings(scope):

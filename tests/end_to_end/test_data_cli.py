@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,10 @@ EXPECTED: dict[str, tuple[int, str]] = {
 }
 UNUSABLE = {"glaive_toolcall_zh_demo": 2}
 """Rows of the peer's own demo data that call a tool and go on without its result."""
+if find_spec("soundfile") is None:
+    UNUSABLE |= {"mllm_audio_demo": 2, "mllm_video_audio_demo": 3}  # all but WAV
+if find_spec("av") is None:
+    UNUSABLE |= {"mllm_video_demo": 3, "mllm_video_audio_demo": 3}
 
 
 @pytest.fixture(scope="module")
@@ -117,4 +122,4 @@ def test_the_demo_files_of_a_peer_are_read_row_by_row(imported: Path, name: str)
     rows, kind = EXPECTED[name]
     assert len(training.dropped) == UNUSABLE.get(name, 0)
     assert len(training.rows) == rows - len(training.dropped)
-    assert {row.row.kind.value for row in training.rows} == {kind}
+    assert {row.row.kind.value for row in training.rows} <= {kind}

@@ -61,7 +61,7 @@ def test_the_planned_adapter_is_the_one_peft_attaches(resolved: ResolvedModel) -
 
     network = lora.prepare(
         {"rank": 8}, resolved.handle, load_network(resolved.handle, dtype="bfloat16")
-    )
+    ).network
     learning = sum(w.numel() for w in network.parameters() if w.requires_grad)
     assert learning == lora.trainable({"rank": 8}, resolved.handle)
 

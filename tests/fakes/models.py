@@ -15,6 +15,7 @@ from domain.masking import (
     outside,
     trained_turns,
 )
+from domain.media import MediaFile, MediaKind
 from domain.model_handle import LinearLayers, ModelHandle
 from domain.precision import PrecisionPolicy
 from domain.run_spec import ModelSection
@@ -160,3 +161,6 @@ class FakeRowReader:
             raise fail("data-file-missing", path=path, folder="/work")
         for number, values in enumerate(self.files[path]):
             yield LocatedRow(values=values, file=path, line=number + 1)
+
+    def media(self, path: str, kind: MediaKind) -> MediaFile | str:
+        return MediaFile(kind=kind, path=path, width=4, height=3, frames=2, seconds=1.0)

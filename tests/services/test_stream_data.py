@@ -76,10 +76,11 @@ def test_packing_keeps_every_row_of_a_pass_once() -> None:
     assert all(sum(len(row.input_ids) for row in rows) <= 200 for rows in once)
 
 
-class EndlessReader:
+class EndlessReader(FakeRowReader):
     """Implements ports.datasets.RowReader over rows without an end, and counts them."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.read_rows = 0
 
     def read(self, source: DataSource) -> Any:

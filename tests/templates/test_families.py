@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.families import template_for
+from adapters.families import _matches, _weight, template_for
 from tests.templates.chats import CATALOG, template
 
 NAMES = CATALOG.names("families")
@@ -14,7 +14,8 @@ FAMILIES = {name: CATALOG.description("families", name) for name in NAMES}
 PAPER = Path(__file__).parents[3] / "shared" / "paper.txt"
 KEYS = [
     *("summary", "title", "organization", "released", "sizes", "model_type", "hub_ids"),
-    *("template", "native", "successor", "licence", "note"),
+    *("checkpoints", "template", "native", "convertible", "successor", "licence", "dtype"),
+    *("lora_targets", "lora_avoid", "note"),
 ]
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 WITHOUT_FAMILY = {"alpaca", "bloom", "empty"}
@@ -33,6 +34,27 @@ def test_a_family_has_every_key_and_a_known_template(name: str) -> None:
     assert family["template"] is None or family["template"] in CATALOG.names("templates")
     assert family["hub_ids"]
     assert family["released"] is None or re.fullmatch(r"20\d\d-(0\d|1[0-2])", family["released"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_familys_values_have_the_types_that_are_read(name: str) -> None:
+    family = FAMILIES[name]
+    for key in ("sizes", "model_type", "hub_ids", "convertible", "lora_targets", "lora_avoid"):
+        assert all(isinstance(each, str) for each in family[key]), key
+        assert len(set(family[key])) == len(family[key]), key
+    for key in ("successor", "licence", "dtype", "note"):
+        assert family[key] is None or family[key], key
+    assert set(family["convertible"]) <= set(family["sizes"])
+    assert not set(family["lora_targets"]) & set(family["lora_avoid"])
+    known = any(kind in CATALOG.names("conversions") for kind in family["model_type"])
+    assert known or not family["convertible"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_familys_checkpoints_are_found_by_their_hub_ids(name: str) -> None:
+    for hub_id in FAMILIES[name]["checkpoints"]:
+        found = sorted(_matches(list(FAMILIES.values()), hub_id), key=lambda m: _weight(m[0]))
+        assert found[-1][1] is FAMILIES[name], hub_id
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,12 +1,19 @@
-"""merge and chat: what to do with a trained model."""
+"""merge and chat: what to do with a trained model; model convert and families: which there are."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from entrypoints.cli.options import Json, RunOrModel, Runs
+
+app = typer.Typer(
+    help="Model families, and checkpoints of remote code made native.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -72,3 +79,74 @@ def chat(
         chatting.answer_all(ask, compare=compare, as_json=as_json)
     else:
         chatting.talk()
+
+
+@app.command("convert")
+def convert(
+    source: Annotated[str, typer.Argument(help="Folder of the checkpoint.")],
+    target: Annotated[str, typer.Argument(help="Folder to write; new or empty.")],
+    as_json: Json = False,
+) -> None:
+    """Rewrite a checkpoint that needs its own code for a native class, without running the code.
+
+    `tune list conversions` shows which are known.
+    """
+    from domain.budget import shown_bytes
+    from entrypoints.container import make_container
+
+    report = make_container().convert_model()(source, target)
+    if as_json:
+        print(json.dumps(asdict(report), indent=2))
+        return
+    size = f"{report.tensors} tensors, {shown_bytes(report.size_bytes)}, {report.shards} files"
+    print(f"{report.source_type} -> {report.architecture} in {report.folder} ({size})")
+    print(f"the same function up to {report.context_tokens} tokens")
+    print(
+        f"tokenizer: {report.tokenizer}"
+        if report.tokenizer
+        else "tokenizer: copied, but only code of its own reads it; add a tokenizer.json"
+    )
+
+
+@app.command("families")
+def families(
+    name: Annotated[str | None, typer.Argument(help="One family; all where not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show model families: types, sizes, licence, template, and how they load."""
+    from entrypoints.cli.render import table
+    from entrypoints.container import make_container
+
+    catalog = make_container().catalog()
+    names = [name] if name else catalog.names("families")
+    found = {each: catalog.description("families", each) for each in names}
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    elif name:
+        facts = [(key, _shown(value)) for key, value in found[name].items()]
+        print(table(facts, ("FACT", name.upper())))
+    else:
+        keys = ("model_type", "sizes", "licence", "template")
+        rows = [
+            (each, *(_shown(family[key]) for key in keys), _loads(family))
+            for each, family in found.items()
+        ]
+        print(table(rows, ("FAMILY", "TYPE", "SIZES", "LICENCE", "TEMPLATE", "LOADS")))
+
+
+def _shown(value: object) -> str:
+    """A fact of a family in one cell; `-` where it is not known."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {each}" for key, each in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(value) or "-"
+    return "-" if value is None else str(value)
+
+
+def _loads(family: Mapping[str, Any]) -> str:
+    """How a model of the family comes into memory."""
+    if family["native"]:
+        return "native"
+    if family["convertible"]:
+        return "tune model convert"
+    return f"see {family['successor']}" if family["successor"] else "remote code"

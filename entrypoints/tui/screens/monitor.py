@@ -19,9 +19,11 @@ from textual.worker import Worker, get_current_worker
 
 from domain.errors import HextuneError, fail
 from domain.events import JobEvent
+from entrypoints.tui.data_reading import DataReader
 from entrypoints.tui.keys import Scope, bindings, of_scope
 from entrypoints.tui.record import RunRecord
 from entrypoints.tui.runs import RunReader, RunRow
+from entrypoints.tui.screens.data import DataScreen
 from entrypoints.tui.screens.help import HelpScreen
 from entrypoints.tui.screens.stop import Answer, StopScreen
 from entrypoints.tui.shown import Texts
@@ -85,6 +87,7 @@ class MonitorScreen(Screen[None]):
         self._texts = texts
         self._wanted = run
         self._reader = RunReader(container)
+        self._data = DataReader(container)
         self._rows: Sequence[RunRow] = ()
         self._watched: RunRow | None = None
         self._record = RunRecord()
@@ -301,6 +304,12 @@ class MonitorScreen(Screen[None]):
             self.view.show_journal()
             self._look()
 
+    def action_data(self) -> None:
+        """The rows the run trains on."""
+        row = self._chosen()
+        if row is not None:
+            self.app.push_screen(DataScreen(self._texts, row.job, self._data))
+
     def action_scale(self) -> None:
         """Logarithmic or linear loss."""
         if self._chosen() is not None:
@@ -345,6 +354,7 @@ class MonitorScreen(Screen[None]):
             "stop": status is not None and not status.ended,
             "resume": status is not None and status.resumable,
             "log": status is not None,
+            "data": status is not None,
             "scale": status is not None,
             "open": status is not None,
         }
