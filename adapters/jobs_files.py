@@ -170,6 +170,20 @@ class FileJobStore:
             os.fsync(file.fileno())
         beside.replace(target)
 
+    def append_line(self, job: Job, name: str, line: str) -> None:
+        """Cut off a torn last line, left by a killed process, and write after the whole ones."""
+        with (Path(job.folder) / name).open("ab+") as file:
+            _whole_tail(file)
+            file.write(line.encode() + b"\n")
+
+    def lines(self, job: Job, name: str) -> Iterator[str]:
+        """Lines up to the last that is closed."""
+        try:
+            with (Path(job.folder) / name).open(encoding="utf-8") as lines:
+                yield from (line.rstrip("\n") for line in lines if line.endswith("\n"))
+        except FileNotFoundError:
+            return
+
     def _folders(self) -> list[Path]:
         if not self._root.is_dir():
             return []
@@ -224,7 +238,13 @@ def _append(job: Job, kind: EventKind, data: Mapping[str, Json]) -> JobEvent:
 
 
 def _last_seq(file: Any) -> int:
-    """Number of the last whole line; a torn last line, left by a killed process, is cut off."""
+    """Number of the last whole line."""
+    lines = _whole_tail(file).splitlines()
+    return int(json.loads(lines[-1])["seq"]) if lines else 0
+
+
+def _whole_tail(file: Any) -> bytes:
+    """The last whole lines; a torn last line, left by a killed process, is cut off."""
     size = file.seek(0, os.SEEK_END)
     block = min(size, 1 << 20)
     file.seek(size - block)
@@ -232,5 +252,4 @@ def _last_seq(file: Any) -> int:
     whole = tail.rfind(b"\n") + 1
     if whole < len(tail):
         file.truncate(size - len(tail) + whole)
-    lines = tail[:whole].splitlines()
-    return int(json.loads(lines[-1])["seq"]) if lines else 0
+    return tail[:whole]

@@ -23,6 +23,8 @@ DEFAULT_NAMES: Mapping[str, str | None] = {
     "optimizer": "adamw",
 }
 """The part taken where a spec does not choose."""
+NAMELESS: Mapping[str, str] = {"quantization": "bitsandbytes"}
+"""The part meant by a section without a name, where there is none by default."""
 
 
 def document_adapter(catalog: Catalog, names: Mapping[str, Sequence[str]]) -> TypeAdapter[Any]:

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from adapters.catalog import singular, suggestion
 from adapters.dataset_descriptions import DESCRIPTION, include_descriptions, unclear_origins
-from adapters.spec_document import DEFAULT_NAMES, document_adapter, to_spec
+from adapters.spec_document import DEFAULT_NAMES, NAMELESS, document_adapter, to_spec
 from adapters.spec_text import parse, parse_value
 from domain.errors import HextuneError, Place, Problem, fail, problem
 from domain.planning import leaves
@@ -53,22 +53,12 @@ class FileSpecReader:
 
     def read(self, text: SpecText) -> SpecDocument:
         """The spec, or HextuneError with every mistake in text and overrides."""
-        value, lines = parse(text.text, text.format, text.source)
-        if value is None:
-            value = {}
-        if not isinstance(value, dict):
-            found = type(value).__name__
-            raise fail("spec-not-mapping", Place(file=text.source, line=1), found=found)
-        origins = {key: Origin.FILE for key, _ in leaves(value)}
-        places = {key: Place(file=text.source, line=line) for key, line in lines.items()}
-        problems = list(_apply(text.overrides, value, origins, places))
+        value, origins, places, problems = plain_values(text)
         undescribed = list(include_descriptions(value, places))
-        draft = _Draft(value, places, text.source)
-        problems += undescribed
+        draft = Draft(value, places, text.source)
+        problems += undescribed or unclear_origins(value, draft.place)
         names = {key: [self._name(key, draft, problems)] for key in CHOICES}
         document = draft.validated(document_adapter(self._catalog, names), problems)
-        if not problems:  # a misspelt `path` is said already
-            problems += unclear_origins(value, draft.place)
         if problems:
             raise HextuneError(problems)
         return SpecDocument(spec=to_spec(document), text=text, origins=origins, places=places)
@@ -87,11 +77,11 @@ class FileSpecReader:
         names = {key: self._catalog.names(kind) for key, kind in CHOICES.items()}
         return document_adapter(self._catalog, names)
 
-    def _name(self, key: str, draft: "_Draft", problems: list[Problem]) -> str:
+    def _name(self, key: str, draft: "Draft", problems: list[Problem]) -> str:
         """The name chosen under `key`; an unknown one is reported and its section put aside."""
         kind = CHOICES[key]
         known = self._catalog.names(kind)
-        fallback = DEFAULT_NAMES[key] or known[0]
+        fallback = DEFAULT_NAMES[key] or NAMELESS[key]
         section = draft.value.get(key)
         if not isinstance(section, dict) or "name" not in section:
             return fallback
@@ -108,6 +98,22 @@ class FileSpecReader:
         )
         del draft.value[key]
         return fallback
+
+
+def plain_values(
+    text: SpecText,
+) -> tuple[dict[str, Any], dict[str, Origin], dict[str, Place], list[Problem]]:
+    """(values with the overrides set, who set each key, where each stands, mistaken overrides)."""
+    value, lines = parse(text.text, text.format, text.source)
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        found = type(value).__name__
+        raise fail("spec-not-mapping", Place(file=text.source, line=1), found=found)
+    origins = {key: Origin.FILE for key, _ in leaves(value)}
+    places = {key: Place(file=text.source, line=line) for key, line in lines.items()}
+    problems = list(_apply(text.overrides, value, origins, places))
+    return value, origins, places, problems
 
 
 def _apply(
@@ -152,7 +158,7 @@ def _set(value: Any, path: Sequence[str], new: Any) -> None:
         raise TypeError(path)
 
 
-class _Draft:
+class Draft:
     """A spec's plain values on their way through validation."""
 
     def __init__(self, value: dict[str, Any], places: dict[str, Place], source: str) -> None:

@@ -1,13 +1,18 @@
 """Training through TRL and transformers: stage, method and optimizer are parts of the catalogue."""
 
+import copy
 import resource
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from adapters.methods import Tuned
+from adapters.methods import Start, Tuned
+from adapters.models.attaching import foreign_adapters, merged
 from adapters.models.hf import HfLoaded
-from adapters.optimizers import Weight
+from adapters.models.upcasting import upcast
+from adapters.optimizers import Built, Weight
+from adapters.stages import Parts
 from adapters.training_arguments import training_arguments
 from domain.budget import shown_bytes
 from domain.dataset import DatasetKind
@@ -17,8 +22,9 @@ from domain.fingerprint import Json
 from domain.hardware import DeviceKind
 from domain.model_handle import ModelHandle
 from domain.rules import remedies_for
-from domain.run_plan import TrainerFacts
+from domain.run_plan import ReferenceKind, TrainerFacts
 from domain.run_spec import RunSpec
+from domain.stage import TrainingStage
 from ports.catalog import Catalog
 from ports.trainer import Emit, TrainOutcome, TrainRequest
 
@@ -37,16 +43,27 @@ class TrlTrainerBackend:
         optimizer = self._catalog.part("optimizers", spec.optimizer.name)
         optimizer.check()
         trainable = method.trainable(spec.method.options, model)
-        numbers, width = optimizer.states(spec.optimizer.options, model, trainable)
+        self._catalog.part("stages", spec.stage.name).check(spec.stage.options)
+        stage: TrainingStage = self._catalog.part("stages", spec.stage.name).STAGE
+        start = method.start(spec.method.options, model)
+        if stage.yields == "reward_model":
+            trainable += model.hidden  # the value head
         return TrainerFacts(
             adapter_based=method.ADAPTER_BASED,
             trainable=trainable,
-            over_packed=method.OVER_PACKED,
-            optimizer_numbers=numbers,
-            optimizer_number_bytes=width,
-            optimizer_needs=tuple(sorted(optimizer.NEEDS)),
-            changes_base=method.changes_base(spec.method.options),
-            eats=self._catalog.part("stages", spec.stage.name).STAGE.eats,
+            over_packed=start.over_packed,
+            changes_base=start.changes_base,
+            needs_packed=start.needs_packed,
+            reads_packed=start.reads_packed,
+            start_tokens=start.tokens,
+            adds_weights=method.ADDS_WEIGHTS,
+            continues=start.continues,
+            foreign_adapters=foreign_adapters(model),
+            optimizer_keeps=optimizer.keeps(spec.optimizer.options, model, trainable),
+            optimizer_needs=tuple(sorted(optimizer.needs(spec.optimizer.options))),
+            eats=stage.eats,
+            yields=stage.yields,
+            reference=_reference_kind(stage, method.ADAPTER_BASED, start),
         )
 
     def train(self, request: TrainRequest, emit: Emit) -> TrainOutcome:
@@ -58,7 +75,8 @@ class TrlTrainerBackend:
             checkpoint = newest_checkpoint(Path(request.folder) / "checkpoints")
             emit(EventKind.RESUMED, {"step": step_of(checkpoint) if checkpoint else 0})
         callback = EventCallback(request, emit)
-        trainer, tuned = self._trainer(request, callback)
+        trainer, tuned = self._trainer(request, callback, fresh=checkpoint is None)
+        built = self._optimizer(request, trainer, tuned)
         if request.stop_asked():
             return TrainOutcome(stopped=True, step=0, results={})
         emit(EventKind.PHASE, {"phase": "training"})
@@ -70,6 +88,8 @@ class TrlTrainerBackend:
         step = int(trainer.state.global_step)
         if callback.stopped:
             return TrainOutcome(stopped=True, step=step, results={})
+        if built.finish is not None:
+            built.finish()
         if request.data.eval and not _evaluated_at(trainer.state, step):
             trainer.evaluate()
         emit(EventKind.PHASE, {"phase": "saving"})
@@ -83,38 +103,81 @@ class TrlTrainerBackend:
             stopped=False, step=step, results=_results(request, trainer, time.monotonic() - began_s)
         )
 
-    def _trainer(self, request: TrainRequest, callback: Any) -> tuple[Any, Tuned]:
+    def _trainer(self, request: TrainRequest, callback: Any, *, fresh: bool) -> tuple[Any, Tuned]:
         """(the stage's trainer, the network of which only the method's part learns)."""
         import torch
         from transformers import set_seed
 
-        spec, loaded = request.spec, request.model
+        spec, plan, loaded = request.spec, request.plan, request.model
         if not isinstance(loaded, HfLoaded):
             raise TypeError(f"this trainer takes models of HfModelBackend, not {type(loaded)}")
         set_seed(spec.seed)
         method = self._catalog.part("methods", spec.method.name)
-        tuned = method.prepare(spec.method.options, loaded.handle, loaded.network)
+        stack = loaded.handle.adapters[:-1] if plan.trainer.continues else loaded.handle.adapters
+        network = merged(loaded.network, stack)
+        tuned = method.prepare(spec.method.options, loaded.handle, network)
+        kept = upcast(tuned.network, spec.precision)
         arguments = training_arguments(request)
         stage = self._catalog.part("stages", spec.stage.name)
         tokenizer = loaded.tokenizer
         if loaded.processor is not None and stage.STAGE.eats is DatasetKind.CONVERSATION:
             tokenizer = loaded.processor  # only conversations hold media
-        trainer = stage.build_trainer(tuned.network, tokenizer, request.data, arguments, [callback])
-        # TRL casts adapters over quantized weights to bfloat16; the plan's dtype holds here.
-        trainable = getattr(torch, request.plan.precision.trainable)
-        for weight in trainer.model.parameters():
-            if weight.requires_grad:
-                weight.data = weight.data.to(trainable)
-        optimizer = self._catalog.part("optimizers", spec.optimizer.name)
-        trainer.optimizer = optimizer.build(
-            spec.optimizer.options,
-            [
-                Weight(name, weight, tuned.rate(name))
-                for name, weight in trainer.model.named_parameters()
-                if weight.requires_grad
-            ],
+        callbacks = [*tuned.callbacks, callback]
+        trainable = getattr(torch, plan.precision.trainable)
+        _hold(tuned.network, trainable, kept)  # before a reference copy is made
+        parts = Parts(
+            network=tuned.network,
+            tokenizer=tokenizer,
+            data=request.data,
+            arguments=arguments,
+            callbacks=callbacks,
+            options=spec.stage.options,
+            reference=_reference(plan.trainer.reference, tuned.network),
+            router_aux_loss=spec.model.router_aux_loss or 0.0,
         )
+        trainer = stage.build_trainer(parts)
+        # TRL casts adapters over quantized weights to bfloat16, and stages add weights of their own
+        _hold(trainer.model, trainable, kept)
+        if tuned.begin is not None and fresh:
+            tuned.begin(request.data.train)
         return trainer, tuned
+
+    def _optimizer(self, request: TrainRequest, trainer: Any, tuned: Tuned) -> Built:
+        """Give the trainer the spec's optimizer over what learns."""
+        chosen = request.spec.optimizer
+        weights = [
+            Weight(name, weight, tuned.rate(name))
+            for name, weight in trainer.model.named_parameters()
+            if weight.requires_grad
+        ]
+        optimizer = self._catalog.part("optimizers", chosen.name)
+        built: Built = optimizer.build(chosen.options, request.model.handle, weights)
+        trainer.optimizer = built.optimizer
+        return built
+
+
+def _hold(network: Any, dtype: Any, kept: Collection[int]) -> None:
+    """Give what learns the plan's dtype, except for weights whose ids are in `kept`."""
+    for weight in network.parameters():
+        if weight.requires_grad and id(weight) not in kept:
+            weight.data = weight.data.to(dtype)
+
+
+def _reference_kind(stage: TrainingStage, adapter: bool, start: Start) -> ReferenceKind:
+    """How the starting model is at hand: a copy where switching adapters off changes it."""
+    if not stage.needs_reference:
+        return ReferenceKind.NONE
+    untouched = adapter and not start.changes_base and not start.continues
+    return ReferenceKind.ADAPTERS_OFF if untouched else ReferenceKind.COPY
+
+
+def _reference(kind: ReferenceKind, network: Any) -> Any:
+    """The reference model of a network that has not learned yet."""
+    from adapters.answers import adapters_off, frozen
+
+    if kind is ReferenceKind.COPY:
+        return frozen(copy.deepcopy(network))
+    return adapters_off if kind is ReferenceKind.ADAPTERS_OFF else None
 
 
 def _evaluated_at(state: Any, step: int) -> bool:
@@ -158,8 +221,19 @@ def _results(request: TrainRequest, trainer: Any, seconds: float) -> dict[str, J
         "planned_memory_bytes": request.plan.memory.total,
         "trainable": request.plan.trainer.trainable,
         "adapter": request.plan.trainer.adapter_based,
+        "continued": request.plan.trainer.continues,
+        "yields": request.plan.trainer.yields,
+        "figures": _last_figures(history),
         "streamed": stream.account.as_json() if stream is not None else None,
     }
+
+
+def _last_figures(history: list[dict[str, Any]]) -> dict[str, Json]:
+    """What a stage measured last beside its loss, such as rewards/accuracy."""
+    found: dict[str, Json] = {}
+    for entry in history:
+        found |= {name: float(entry[name]) for name in entry if "rewards/" in name or name == "kl"}
+    return found
 
 
 def _state_bytes(optimizer: Any) -> int:

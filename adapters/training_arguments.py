@@ -10,6 +10,9 @@ from typing import Any
 from domain.hardware import DeviceKind
 from ports.trainer import TrainRequest
 
+SCHEDULERS = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+"""transformers' names; its own `constant` passes over the warm-up."""
+
 
 def training_arguments(request: TrainRequest) -> dict[str, Any]:
     """Keyword arguments of any TrainingArguments class."""
@@ -29,14 +32,16 @@ def training_arguments(request: TrainRequest) -> dict[str, Any]:
         "per_device_eval_batch_size": spec.batching.per_device,
         "gradient_accumulation_steps": spec.batching.accumulate,
         "train_sampling_strategy": "group_by_length" if spec.batching.group_by_length else "random",
-        "lr_scheduler_type": spec.schedule.scheduler,
+        "lr_scheduler_type": SCHEDULERS[spec.schedule.scheduler],
         "warmup_steps": plan.steps.warmup_steps,
-        "max_grad_norm": spec.schedule.max_grad_norm,
+        "max_grad_norm": spec.schedule.max_grad_norm or 0.0,
         "use_cpu": plan.hardware.kind is DeviceKind.CPU,
         "bf16": mixed and plan.precision.compute == "bfloat16",
         "fp16": mixed and plan.precision.compute == "float16",
-        "gradient_checkpointing": spec.model.gradient_checkpointing,
-        "gradient_checkpointing_kwargs": {"use_reentrant": False},
+        "neftune_noise_alpha": spec.model.neftune_alpha,
+        "use_liger_kernel": spec.model.kernels == "liger",
+        "activation_checkpointing": spec.model.gradient_checkpointing,
+        "activation_checkpointing_kwargs": {"use_reentrant": False},
         "seed": spec.seed,
         "data_seed": spec.seed,
         "logging_steps": spec.tracking.log_every_steps,

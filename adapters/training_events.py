@@ -48,7 +48,7 @@ class EventCallback(TrainerCallback):  # type: ignore[misc]
             loss = float(logs["eval_loss"])
             perplexity = math.exp(min(loss, 700.0))
             figures = {"step": state.global_step, "loss": loss, "perplexity": perplexity}
-            self._emit(EventKind.EVALUATION, figures)
+            self._emit(EventKind.EVALUATION, figures | _figures(logs, "eval_"))
         elif "loss" in logs:
             self._step(state, logs)
 
@@ -71,6 +71,7 @@ class EventCallback(TrainerCallback):  # type: ignore[misc]
                 "tokens": tokens,
                 "tokens_per_s": (tokens - tokens_then) / max(now - then, 1e-9),
                 "eta_s": per_step_s * (state.max_steps - step),
+                **_figures(logs),
             },
         )
 
@@ -84,6 +85,16 @@ class EventCallback(TrainerCallback):  # type: ignore[misc]
         _to_disk(folder)
         where = f"checkpoints/{folder.name}"
         self._emit(EventKind.CHECKPOINT, {"step": int(state.global_step), "path": where})
+
+
+def _figures(logs: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """What a stage measures beside its loss, by its own names such as rewards/margin."""
+    wanted = {name: name.removeprefix(prefix) for name in logs if name.startswith(prefix)}
+    return {
+        name: float(logs[full])
+        for full, name in wanted.items()
+        if name.startswith("rewards/") or name == "kl"
+    }
 
 
 def _to_disk(path: Path) -> None:

@@ -1,7 +1,8 @@
 """Memory of a run, estimated by component before anything is loaded.
 
-Weights, gradients and AdamW states are counted (LLaMA-Factory paper, section 3.2: 18 bytes per
-parameter in mixed precision). Activations follow the method of Korthikanti et al. 2022, "Reducing
+Weights, gradients and optimizer states are counted. LLaMA-Factory paper, section 3.2: 18 bytes per
+parameter in mixed precision (float32 weights, gradients and two AdamW states, and a 16-bit copy of
+the weights), 8 in half precision, 0.6 with QLoRA. Activations follow the method of Korthikanti et al. 2022, "Reducing
 Activation Recomputation in Large Transformer Models", section 4: the tensors a layer keeps for its
 backward pass, here of a pre-norm decoder layer with rotary attention and a gated MLP. Measured on
 SmolLM2-135M with LoRA in float32: 1176 MB kept, 1148 MB by this count.
@@ -10,6 +11,7 @@ SmolLM2-135M with LoRA in float32: 1176 MB kept, 1148 MB by this count.
 from dataclasses import asdict, dataclass
 
 from domain.model_handle import ModelHandle
+from domain.optimizing import Kept
 from domain.precision import BYTES, PrecisionPolicy
 
 GIB = 1024**3
@@ -57,30 +59,33 @@ def estimate_memory(
     policy: PrecisionPolicy,
     *,
     trainable: int,
-    trains_all: bool,
-    optimizer_numbers: int | None = None,
-    optimizer_number_bytes: float | None = None,
+    adds_weights: bool,
+    optimizer: Kept | None = None,
     quantized_bytes_per_weight: float | None,
     rows: int,
     tokens: int,
     fused_attention: bool,
     checkpointing: bool,
     on_cpu: bool,
+    reference_copy: bool = False,
+    tiled_loss: bool = True,
 ) -> MemoryEstimate:
     """Estimate for a batch of `rows` x `tokens`; `trainable` counts weights that learn.
 
-    `optimizer_numbers` of `optimizer_number_bytes` each are the optimizer's states; AdamW's in the
-    policy's dtype where not given.
+    They come on top of the model's own with `adds_weights`, and are some of them without.
+    `optimizer` is what the optimizer keeps; AdamW's two numbers for each weight where not given.
+    A `reference_copy` is a second, frozen model; without a `tiled_loss` all logits exist at once.
     """
     linear = sum(group.inputs * group.outputs * group.count for group in model.linear)
     packed = quantized_bytes_per_weight
-    if trains_all:
-        weights = model.parameters * BYTES[policy.trainable]
-    elif packed is None:
-        weights = model.parameters * BYTES[policy.weights] + trainable * BYTES[policy.trainable]
-    else:
-        rest = (model.parameters - linear) * BYTES[policy.weights]
-        weights = round(linear * packed) + rest + trainable * BYTES[policy.trainable]
+    frozen = model.parameters if adds_weights else model.parameters - trainable
+    weights = frozen * BYTES[policy.weights] + trainable * BYTES[policy.trainable]
+    if policy.mode == "mixed":
+        weights += trainable * BYTES[policy.compute]  # what the products read, kept for backward
+    if packed is not None:
+        weights -= round(linear * (BYTES[policy.weights] - packed))
+    if reference_copy:
+        weights *= 2
     width = BYTES[policy.compute]
     mlp = max((max(group.inputs, group.outputs) for group in model.linear), default=model.hidden)
     kept = rows * tokens * (KEPT_HIDDEN * model.hidden + KEPT_MLP * mlp)
@@ -88,17 +93,23 @@ def estimate_memory(
         kept += round(KEPT_SCORES * rows * model.heads * tokens * tokens)
     kept_layers = 1 if checkpointing else model.layers
     inputs = rows * tokens * model.hidden * width * model.layers if checkpointing else 0
-    numbers = ADAM_STATES * trainable if optimizer_numbers is None else optimizer_numbers
-    state_bytes = numbers * (optimizer_number_bytes or BYTES[policy.optimizer])
-    tile = rows * tokens * min(model.vocabulary, LOGIT_CHUNK)
+    keeps = optimizer or Kept(numbers=ADAM_STATES * trainable)
+    gradients = trainable if keeps.gradients is None else min(trainable, keeps.gradients)
+    columns = min(model.vocabulary, LOGIT_CHUNK) if tiled_loss else model.vocabulary
+    tile = rows * tokens * columns
     return MemoryEstimate(
         weights=weights,
-        gradients=trainable * BYTES[policy.trainable],
-        optimizer=round(state_bytes),
+        gradients=gradients * BYTES[policy.trainable],
+        optimizer=round(keeps.numbers * (keeps.number_bytes or BYTES[policy.optimizer])),
         activations=kept * width * kept_layers + inputs,
         logits=tile * LOGIT_COPIES * BYTES["float32"],
         runtime=CPU_RUNTIME_BYTES if on_cpu else 0,
     )
+
+
+def bytes_per_parameter(memory: MemoryEstimate, model: ModelHandle) -> float:
+    """Weights, gradients and optimizer states for each of the model's weights, in bytes."""
+    return (memory.weights + memory.gradients + memory.optimizer) / model.parameters
 
 
 def shown_bytes(count: float) -> str:

@@ -65,7 +65,7 @@ def mcnemar(gained: int, lost: int) -> float:
     """Two-sided exact p-value that two models are equally often right, by what they differ on."""
     differing = gained + lost
     tail = sum(math.comb(differing, n) for n in range(min(gained, lost) + 1))
-    return min(1.0, 2 * tail / 2**differing)
+    return min(1.0, 2 * tail / (1 << differing))
 
 
 def paired_bootstrap(strata: Sequence[Stratum], *, samples: int, seed: int) -> float:

@@ -7,10 +7,12 @@ the same codes with the same placeholders; a test compares them.
 from collections.abc import Mapping
 
 from domain.error_text import ErrorText
+from domain.eval_texts import EVAL_TEXTS
 from domain.rule_texts import RULE_TEXTS
 
 TEXTS: Mapping[str, ErrorText] = {
     **RULE_TEXTS,
+    **EVAL_TEXTS,
     # -- reading a spec ---------------------------------------------------------------------
     "spec-file-missing": ErrorText(
         "There is no spec file `{path}`.", "`tune new {path}` writes a commented starter.", 3
@@ -128,16 +130,10 @@ TEXTS: Mapping[str, ErrorText] = {
         "The model's chat template refuses this conversation: {reason}.",
         "Mend its turns: the template says which it takes.",
     ),
-    # -- evaluating ---------------------------------------------------------------------------
-    "exam-file-missing": ErrorText(
-        "`{path}` has no file `{name}`.",
-        "Give the folder or zip file the exam's authors publish, and a split they have.",
-        3,
-    ),
     # -- models -----------------------------------------------------------------------------
     "model-missing": ErrorText(
         "There is no model at `{name}`.",
-        "Give a folder with config.json, a hub id, or builtin:smollm2-135m-instruct.",
+        "Give a folder with config.json, a GGUF file, a hub id, or builtin:smollm2-135m-instruct.",
         3,
     ),
     "model-not-fetched": ErrorText(
@@ -147,6 +143,18 @@ TEXTS: Mapping[str, ErrorText] = {
     ),
     "model-unreadable": ErrorText(
         "The model at `{name}` cannot be read: {reason}.", "Check the folder, or fetch it again."
+    ),
+    "model-token-known": ErrorText(
+        "`model.new_tokens` names what is no new token: {tokens}.",
+        "Leave out what is empty and what the tokenizer has already.",
+    ),
+    "model-gguf-damaged": ErrorText(
+        "The GGUF file `{name}` is damaged or not whole: {reason}.",
+        "Fetch it again; a file in several parts is joined with llama.cpp's gguf-split first.",
+    ),
+    "model-gguf-unfit": ErrorText(
+        "transformers cannot read the GGUF file `{name}` of architecture {architecture}: {reason}.",
+        "Start from the model's own checkpoint in safetensors.",
     ),
     "model-remote-code": ErrorText(
         "`{name}` runs code of its own repository.",
@@ -184,6 +192,21 @@ TEXTS: Mapping[str, ErrorText] = {
     ),
     "model-not-chat": ErrorText(
         "`{name}` has no chat template, so it cannot chat.", "Serve an instruction-tuned model."
+    ),
+    "quantizer-device": ErrorText(
+        "{quantizer} needs {needs}, and this machine has {device}.",
+        "Use quantization.name=bitsandbytes here, or another machine.",
+        5,
+    ),
+    "quantizer-checkpoint": ErrorText(
+        "{quantizer} only loads weights it has packed before, and those of `{model}` are not.",
+        "Name a checkpoint packed by {quantizer}, or use quantization.name=bitsandbytes, which "
+        "packs while loading.",
+    ),
+    "merge-packed": ErrorText(
+        "The weights of `{name}` are packed by {by}, and an adapter merged into them would lose "
+        "what it learned.",
+        "Serve base and adapter as they are, or merge the adapter into the 16-bit checkpoint.",
     ),
     "package-missing": ErrorText(
         "{feature} needs the package `{package}`, which is not installed.", "{install}", 5
@@ -251,6 +274,36 @@ TEXTS: Mapping[str, ErrorText] = {
     ),
     "file-exists": ErrorText("`{path}` exists already.", "Choose another name, or remove it."),
     # -- merging ------------------------------------------------------------------------------
+    "adapter-missing": ErrorText(
+        "`{name}` is neither a run nor a folder with an adapter.",
+        "Give a finished run, or a folder with adapter_config.json and adapter_model.safetensors.",
+        3,
+    ),
+    "adapter-unfit": ErrorText(
+        "The adapter in {folder} does not fit `{model}`: {reason}.",
+        "Name the model it was trained over as model.name.",
+    ),
+    "run-scores": ErrorText(
+        "Run {name} made a reward model, which scores answers and writes none.",
+        "Name a run of another stage, such as sft or dpo.",
+    ),
+    "adapter-whole-run": ErrorText(
+        "Run {name} trained a whole model, not an adapter.",
+        "Name the run's folder model/ as model.name instead.",
+    ),
+    "adapter-last": ErrorText(
+        "`last` under model.adapters would mean the new run itself once it has started.",
+        "Name the run by its id; `tune runs` shows it.",
+    ),
+    "serve-other-base": ErrorText(
+        "`{name}` is no adapter over the same weights as `{first}`.",
+        "Serve it by a process of its own.",
+    ),
+    "serve-other-kind": ErrorText(
+        "The adapter of `{name}` is of kind {kind}, and the first one is {first}; only one kind "
+        "can be switched.",
+        "Serve it by a process of its own.",
+    ),
     "merge-no-adapter": ErrorText(
         "`{name}` has no adapter to merge.", "A run with method full is whole already."
     ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Literal
 
 from domain.confidence import (
@@ -115,6 +116,8 @@ class EvaluationResult:
     """What reports call it."""
     metric: Metric
     """What its values are."""
+    average: Average
+    """How its overall figure and its categories are averaged."""
     length_unit: str
     """Unit of the items' lengths."""
     excluded: tuple[str, ...]
@@ -140,16 +143,17 @@ class Resampling:
 
 
 def result_of(measured: Measured, models: Sequence[str], by: Resampling) -> EvaluationResult:
-    """The result; of two models the first is the tuned one, which is compared with the second."""
+    """The result; of two models the second, the tuned one, is compared with the first."""
     found = {
         model: [each for each in measured.measurements if each.model == model] for model in models
     }
     comparison = None
     if len(models) > 1:
-        comparison = compare(measured, found[models[1]], found[models[0]], by)
+        comparison = compare(measured, found[models[0]], found[models[1]], by)
     return EvaluationResult(
         title=measured.title,
         metric=measured.metric,
+        average=measured.average,
         length_unit=measured.length_unit,
         excluded=measured.excluded,
         models={name: _model_result(measured, made, by) for name, made in found.items() if made},
@@ -165,7 +169,7 @@ def _model_result(measured: Measured, found: Sequence[Measurement], by: Resampli
     ordered = sorted(found, key=lambda each: each.length)
     count = min(LENGTH_BINS, len(ordered))
     edges = [round(n * len(ordered) / count) for n in range(count + 1)]
-    bins = [ordered[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    bins = [ordered[a:b] for a, b in pairwise(edges)]
     return ModelResult(
         overall=shown(found),
         categories={name: shown(items) for name, items in _by(found, "category").items()},

@@ -4,7 +4,7 @@ A spec holds a list for each kind of evaluation. A new kind is a section of its 
 it in `EvalSpec`, and a file under `entrypoints/services/` that prepares it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Literal
 
@@ -18,7 +18,13 @@ class EvaluatedModel:
     """The model to measure."""
 
     name: str
-    """A finished run, a model folder, a hub id or builtin:NAME."""
+    """A finished run, a model folder, a hub id or builtin:NAME; with url, what the server calls
+    it."""
+    adapters: tuple[str, ...] = ()
+    """Adapters on the model, in order: folders, such as a checkpoint of a run, or finished runs."""
+    url: str | None = None
+    """Ask an OpenAI-compatible server instead, such as http://127.0.0.1:8000/v1: problems only, as
+    servers tell no likelihoods. Its key is read from OPENAI_API_KEY."""
     compare_base: bool = True
     """Measure the base as well, where the run has an adapter; both share one network."""
 
@@ -135,7 +141,11 @@ class EvalSpec:
     @property
     def evaluations(self) -> Sequence[tuple[str, Kind]]:
         """(dotted key, section) of all that is asked, in order."""
-        kinds = {"exams": self.exams, "perplexity": self.perplexity, "problems": self.problems}
+        kinds: Mapping[str, Sequence[Kind]] = {
+            "exams": self.exams,
+            "perplexity": self.perplexity,
+            "problems": self.problems,
+        }
         return [(f"{key}.{n}", each) for key, all_ in kinds.items() for n, each in enumerate(all_)]
 
     def as_json(self) -> dict[str, Json]:

@@ -13,10 +13,13 @@ class EventKind(StrEnum):
     CREATED = "created"
     """The run folder exists: spec_hash, total_steps."""
     PHASE = "phase"
-    """Work moved on: phase (loading, data, rehearsal, training, saving, reporting)."""
+    """Work moved on: phase (loading, data, rehearsal, training, measuring, saving, reporting)."""
     STEP = "step"
     """A training step was logged: step, total_steps, epoch, loss, learning_rate, grad_norm,
     tokens (seen so far, without padding), tokens_per_s, eta_s."""
+    PROGRESS = "progress"
+    """Items of an evaluation were measured: step, total_steps, title, per_s (measurements a
+    second), eta_s."""
     EVALUATION = "evaluation"
     """Held-out rows were measured: step, loss, perplexity."""
     CHECKPOINT = "checkpoint"

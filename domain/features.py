@@ -21,6 +21,11 @@ FEATURES = (
     Feature(name="half precision", overrides=("precision.mode=half", "precision.dtype=bfloat16")),
     Feature(name="checkpointing", overrides=("model.gradient_checkpointing=true",)),
     Feature(name="eager attention", overrides=("model.attention=eager",)),
+    Feature(name="S2 attention", overrides=("model.attention=s2",)),
+    Feature(name="flash attention", overrides=("model.attention=flash_attention_2", *MIXED)),
+    Feature(name="Liger", overrides=("model.kernels=liger",)),
+    Feature(name="Unsloth", overrides=("model.kernels=unsloth",)),
+    Feature(name="NEFTune", overrides=("model.neftune_alpha=0.01",)),
     Feature(name="packing", overrides=("batching.packing=true",)),
     Feature(name="streaming", overrides=("data.streaming=true", "schedule.max_steps=4")),
     Feature(

@@ -25,6 +25,15 @@ class JobStatus(StrEnum):
         return self in (JobStatus.FAILED, JobStatus.STOPPED)
 
 
+class JobKind(StrEnum):
+    """What a run does."""
+
+    TRAIN = "train"
+    """It trains a model as a run spec says."""
+    EVALUATE = "evaluate"
+    """It measures models as an evaluation spec says."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerId:
     """A process, told apart from a later one that got the same number."""
@@ -51,6 +60,8 @@ class Job:
     """Hash of the spec."""
     created_at: float
     """When it was created, in seconds since the epoch."""
+    kind: JobKind = JobKind.TRAIN
+    """What it does."""
     status: JobStatus = JobStatus.QUEUED
     """Where it is in its life."""
     worker: WorkerId | None = None
@@ -64,7 +75,7 @@ class Job:
     queued_at: float = 0.0
     """When it last began to wait for a worker, in seconds since the epoch."""
     total_steps: int = 0
-    """Optimizer steps planned."""
+    """Optimizer steps planned, or measurements."""
     problem: dict[str, Any] | None = None
     """Why it failed: a problem as JSON."""
 
@@ -83,6 +94,7 @@ class Job:
         return cls(
             **{
                 **values,
+                "kind": JobKind(values.get("kind", JobKind.TRAIN)),
                 "status": JobStatus(values["status"]),
                 "worker": WorkerId(**worker) if worker else None,
             }

@@ -1,8 +1,9 @@
 """A model as the domain knows it: identity, shape and what hangs on it, never its weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from domain.rope import PLAIN, RopeScaling, RopeSection, needed_factor
 from domain.sampling import ServedModel
 
 
@@ -20,6 +21,20 @@ class LinearLayers:
     """How many layers have this name and shape."""
     avoid: bool = False
     """Whether adapters leave them alone unless asked: a router or a gate of experts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedWeights:
+    """How the linear layers of a checkpoint are packed already."""
+
+    by: str
+    """The quantizer that packed them, as the checkpoint names it."""
+    bytes_per_weight: float | None
+    """Bytes of one packed weight, its scales included; None for a format not known here."""
+
+
+NewTokens = Sequence[tuple[str, str | None]]
+"""Each new token, and words that describe it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +77,35 @@ class ModelHandle:
     """Kinds of files it takes: image, video, audio; none for a text model."""
     language_part: str = ""
     """Module path of the language model inside a multimodal network, with a dot at its end."""
+    packed: PackedWeights | None = None
+    """How its weights are packed already; None for plain ones."""
     licence: str | None = None
     """The licence, where the source names one."""
     adapters: Sequence[str] = ()
-    """Folders of adapters attached, in order."""
+    """Folders of adapters on it, each trained over the model with those before it merged in."""
+    experts: int = 0
+    """Experts in a layer whose tokens a router shares out; none in a dense model."""
+    router_loss: bool = False
+    """Whether the loss that spreads tokens evenly over experts can be computed."""
+    rope_type: str | None = None
+    """Type of its rotary embeddings as stored; None where it has none that can be scaled."""
+    rope: RopeScaling | None = None
+    """How its rotary embeddings are stretched when it is loaded; `context_tokens` counts it."""
+
+    new_tokens: NewTokens = ()
+    """Tokens it learns on top of its tokenizer's; `vocabulary` and `parameters` count them."""
+    token_parts: Sequence[str] = ()
+    """Last names of the parts with a row for each token: the embeddings, and a head of its own."""
+
+    def stretched(self, asked: RopeSection | None, longest_tokens: int | None) -> "ModelHandle":
+        """The model with what was asked, for inputs so long; the same where a rule refuses it."""
+        if asked is None or self.rope is not None or self.rope_type != PLAIN:
+            return self
+        factor = asked.factor or needed_factor(longest_tokens, self.context_tokens)
+        if factor <= 1:
+            return self
+        rope = RopeScaling(type=asked.type, factor=factor, original_tokens=self.context_tokens)
+        return replace(self, rope=rope, context_tokens=rope.tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +118,23 @@ class ResolvedModel:
     """The base model, with the run's adapter attached where there is one."""
     created_at: float
     """When the run was created, in seconds since the epoch; 0 for a model that is no run's."""
+    siblings: Sequence["ResolvedModel"] = ()
+    """Runs whose adapters lie over the same weights, to be switched to by name."""
 
     def served(self) -> list[ServedModel]:
-        """The names it answers to: the label, and the base with the adapter switched off."""
-        base, adapters = self.handle.name, self.handle.adapters
-        own = ServedModel(
-            name=self.label,
-            base=base,
-            adapter=adapters[0] if adapters else None,
-            created_at=self.created_at,
-        )
+        """The names it answers to: the labels, and the base with every adapter switched off.
+
+        Where adapters are merged in underneath, the base is not there any more.
+        """
+        base = self.handle.name
+        named = [
+            ServedModel(
+                name=each.label,
+                base=base,
+                adapter=each.handle.adapters[-1] if each.handle.adapters else None,
+                created_at=each.created_at,
+            )
+            for each in (self, *self.siblings)
+        ]
         plain = ServedModel(name=base, base=base, adapter=None, created_at=self.created_at)
-        return [own, plain] if adapters else [own]
+        return [*named, plain] if len(self.handle.adapters) == 1 else named

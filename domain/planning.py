@@ -1,18 +1,22 @@
 """Planning: spec, model, data and hardware become a plan, or every broken rule at once."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from domain.attention import AttentionChoice
 from domain.budget import MemoryEstimate, estimate_memory, shown_bytes
 from domain.dataset import DatasetKind
 from domain.errors import Problem
 from domain.fingerprint import Json
 from domain.hardware import DeviceKind, Hardware
+from domain.kernels import KERNELS
 from domain.model_handle import ModelHandle
 from domain.precision import choose_precision
 from domain.prepared import PreparedData
-from domain.run_plan import Decision, Origin, RunPlan, TrainerFacts
+from domain.rope import RopeScaling, RopeSection
+from domain.run_plan import Decision, Origin, ReferenceKind, RunPlan, TrainerFacts
 from domain.run_spec import RunSpec
 from domain.schedule import StepPlan, plan_steps
 
@@ -30,15 +34,16 @@ def estimate(
         model,
         choose_precision(spec.precision, hardware),
         trainable=trainer.trainable,
-        optimizer_numbers=trainer.optimizer_numbers,
-        optimizer_number_bytes=trainer.optimizer_number_bytes,
-        trains_all=trainer.trainable >= model.parameters,
+        optimizer=trainer.optimizer_keeps,
+        adds_weights=trainer.adds_weights,
         quantized_bytes_per_weight=quantized_bytes,
         rows=spec.batching.per_device * trainer.sequences_per_row,
         tokens=longest_tokens,
         fused_attention=spec.model.attention != "eager",
         checkpointing=spec.model.gradient_checkpointing,
         on_cpu=hardware.kind is DeviceKind.CPU,
+        reference_copy=trainer.reference is ReferenceKind.COPY,
+        tiled_loss=trainer.eats in (DatasetKind.TEXT, DatasetKind.CONVERSATION),
     )
 
 
@@ -51,6 +56,7 @@ def make_plan(
     trainer: TrainerFacts,
     data: PreparedData,
     memory: MemoryEstimate,
+    attention: AttentionChoice | None = None,
     warnings: Sequence[Problem] = (),
 ) -> RunPlan:
     """The plan of a spec that breaks no rule. `origins` names who set each dotted key."""
@@ -66,10 +72,14 @@ def make_plan(
     if data.stream is not None:
         steps = replace(steps, train_rows=0, steps_per_epoch=0, epochs=0.0)
     decisions = list(_spec_decisions(spec.as_json(), origins))
+    if attention is not None and spec.model.kernels != "unsloth":
+        decisions.append(_derived("attention", attention.name, attention.reason))
     decisions += [
         _derived("device", hardware.name, f"the first {hardware.kind.value} device"),
         _derived("precision", _dtype_line(precision.mode, precision.compute), precision.reason),
+        *_upcast_decisions(spec, precision.compute, trainer),
         _derived("template", data.template_fingerprint[:12], model.template_reason),
+        *_model_decisions(spec, data, model, trainer),
         *_data_decisions(spec, data, model, trainer.eats),
         *_step_decisions(spec, steps, data),
         _derived(
@@ -77,6 +87,7 @@ def make_plan(
             trainer.trainable,
             f"{trainer.trainable / model.parameters:.2%} of {model.parameters:,} weights",
         ),
+        *_reference_decision(trainer),
         _derived(
             "memory",
             shown_bytes(memory.total),
@@ -108,12 +119,39 @@ def make_plan(
     )
 
 
+REFERENCES = {
+    ReferenceKind.ADAPTERS_OFF: "the base itself, with the adapter switched off",
+    ReferenceKind.COPY: "a frozen copy of the model as it starts; it takes memory of its own",
+}
+
+
+def _reference_decision(trainer: TrainerFacts) -> Iterator[Decision]:
+    if trainer.reference is not ReferenceKind.NONE:
+        yield _derived("reference", trainer.reference.value, REFERENCES[trainer.reference])
+
+
 def _dtype_line(mode: str, compute: str) -> str:
     return {
         "full": f"{compute} throughout",
         "half": f"{compute} throughout, trained weights included",
         "mixed": f"{compute} compute, float32 trained weights",
     }[mode]
+
+
+def _upcast_decisions(spec: RunSpec, compute: str, trainer: TrainerFacts) -> Iterator[Decision]:
+    asked = spec.precision
+    already = f"all of the run is {compute}" if compute == "float32" else None
+    if asked.upcast_norms:
+        why = "computed and kept in float32" + (
+            "" if trainer.adapter_based else ", and saved so, as they may learn"
+        )
+        yield _derived("precision.norms", "float32", already or why)
+    if asked.upcast_logits:
+        tiled = trainer.eats in (DatasetKind.TEXT, DatasetKind.CONVERSATION)
+        why = f"turned into float32 as they leave the head, which computes in {compute}"
+        if tiled:
+            why += f"; stage {spec.stage.name} makes them tile by tile and always does so"
+        yield _derived("precision.logits", "float32", already or why)
 
 
 def _derived(key: str, value: Json, reason: str) -> Decision:
@@ -152,6 +190,42 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, Json]]:
             yield from leaves(inner, f"{path}.{number}")
     else:
         yield path, value  # type: ignore[misc]
+
+
+def _model_decisions(
+    spec: RunSpec, data: PreparedData, model: ModelHandle, trainer: TrainerFacts
+) -> Iterator[Decision]:
+    if model.adapters:
+        merged, last = "merged into the weights, in this order", "the last one learns on"
+        if trainer.continues:
+            why = last if len(model.adapters) == 1 else f"{merged}; {last}"
+        else:
+            why = f"{merged}, before anything learns"
+        yield _derived("model.stack", list(model.adapters), why)
+    if model.new_tokens:
+        rows = f"one row each in {' and '.join(model.token_parts)}, of {model.vocabulary:,} now"
+        yield _derived("model.new_rows", len(model.new_tokens), rows)
+    if spec.model.rope is not None and model.rope is not None:
+        yield from _rope_decisions(spec.model.rope, model.rope, spec.data.max_tokens)
+    if spec.model.neftune_alpha is not None:
+        most = spec.model.neftune_alpha / math.sqrt(model.hidden * data.longest)
+        why = f"at most, on a row of {data.longest} tokens: alpha / sqrt(tokens * width)"
+        yield _derived("model.neftune_noise", round(most, 6), why)
+    if spec.model.router_aux_loss is not None:
+        why = f"of the loss that spreads tokens over {model.experts} experts, mean of the layers"
+        yield _derived("model.router_aux_loss.weight", spec.model.router_aux_loss, why)
+    if spec.model.kernels != "none":
+        yield _derived("kernels", spec.model.kernels, KERNELS[spec.model.kernels].does)
+
+
+def _rope_decisions(
+    asked: RopeSection, rope: RopeScaling, longest: int | None
+) -> Iterator[Decision]:
+    if asked.factor is None:
+        why = f"data.max_tokens {longest} / the model's context {rope.original_tokens}, rounded up"
+        yield _derived("model.rope.factor", rope.factor, why)
+    stretch = f"{rope.original_tokens} positions stretched {rope.factor:g} times, {rope.type}"
+    yield _derived("model.context_tokens", rope.tokens, stretch)
 
 
 def _data_decisions(

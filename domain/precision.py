@@ -25,6 +25,10 @@ class PrecisionSection:
     """mixed: 16-bit compute, float32 trainables. half: 16-bit everywhere. full: float32."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """The compute dtype; auto follows the device."""
+    upcast_norms: bool = False
+    """Compute and keep the layers' norms in float32; those that learn are saved so."""
+    upcast_logits: bool = False
+    """Turn the output head's logits into float32 before they are scaled, capped and compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

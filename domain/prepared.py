@@ -24,13 +24,15 @@ class StreamAccount:
     """Rows that were unusable or too long."""
     listed: list[str] = field(default_factory=list)
     """One line for each of the first of them: file:line and why."""
+    most_listed: int = LISTED_ROWS
+    """How many are listed."""
     formats: dict[str, str] = field(default_factory=dict)
     """Name of each source to the format it is read as."""
 
     def dropped(self, line: str) -> None:
         """Count a row that is left out, and list it if it is among the first."""
         self.left_out += 1
-        if len(self.listed) < LISTED_ROWS:
+        if len(self.listed) < self.most_listed:
             self.listed.append(line)
 
     def as_json(self) -> dict[str, Json]:

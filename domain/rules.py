@@ -4,55 +4,21 @@ A rule is an id (a code in `domain.error_texts`), the field it points at, and a 
 returns the facts of a breach, or None where the rule holds or cannot be judged yet.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-from domain.budget import MemoryEstimate, remedies, shown_bytes
+from domain.attention import obstacle
+from domain.budget import remedies, shown_bytes
 from domain.dataset import DatasetKind
 from domain.errors import Place, Problem, problem
-from domain.hardware import Hardware
-from domain.model_handle import ModelHandle
-from domain.precision import PrecisionPolicy, choose_precision
-from domain.prepared import PreparedData
-from domain.run_plan import TrainerFacts
+from domain.hardware import DeviceKind
+from domain.initial_rules import INITIAL_RULES
+from domain.optimizer_rules import OPTIMIZER_RULES
+from domain.rule_context import Facts, Rule, RuleContext
 from domain.run_spec import RunSpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleContext:
-    """What is known when rules are judged; parts that could not be read are None."""
-
-    spec: RunSpec
-    hardware: Hardware
-    model: ModelHandle | None = None
-    trainer: TrainerFacts | None = None
-    data: PreparedData | None = None
-    memory: MemoryEstimate | None = None
-
-    @property
-    def precision(self) -> PrecisionPolicy:
-        """The policy the spec leads to on this hardware."""
-        return choose_precision(self.spec.precision, self.hardware)
-
-
-Facts = Mapping[str, object]
+from domain.training_rules import TRAINING_RULES
 
 LOSING_RATE = 1e-4
 """Learning rates below this change 16-bit weights by less than their rounding."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One rule of compatibility."""
-
-    id: str
-    """Code of its texts."""
-    field: str
-    """Dotted path it points at."""
-    breach: Callable[[RuleContext], Facts | None]
-    """Facts of a breach, or None."""
-    warns: bool = False
-    """Whether a breach deserves a look but stops nothing."""
 
 
 def _both(first: object, second: object) -> Facts | None:
@@ -114,40 +80,79 @@ def _dtype_unsupported(c: RuleContext) -> Facts | None:
     return {"device": c.hardware.name, "dtype": dtype, "advice": f"it computes in {can}"}
 
 
+def _attention_unavailable(c: RuleContext) -> Facts | None:
+    why = obstacle(c.spec.model.attention, c.hardware, c.versions, c.precision.compute)
+    return {"name": c.spec.model.attention, "reason": why[0], "advice": why[1]} if why else None
+
+
+def _packed_otherwise(c: RuleContext) -> Facts | None:
+    asked = c.spec.quantization
+    if c.model is None or c.model.packed is None or asked is None:
+        return None
+    agree = asked.name == c.model.packed.by and not asked.options
+    return None if agree else {"model": c.model.name, "by": c.model.packed.by, "asked": asked.name}
+
+
+def _packed_unknown(c: RuleContext) -> Facts | None:
+    if c.model is None or c.model.packed is None or c.model.packed.bytes_per_weight is not None:
+        return None
+    return {"model": c.model.name, "by": c.model.packed.by}
+
+
 def _quantized_needs_adapter(c: RuleContext) -> Facts | None:
-    if c.spec.quantization is None or c.trainer is None:
+    if c.packer is None or c.trainer is None:
         return None
     fits = c.trainer.adapter_based and c.trainer.over_packed
     return None if fits else {"method": c.spec.method.name}
 
 
 def _quantized_base(c: RuleContext) -> Facts | None:
-    if c.spec.quantization is None or c.trainer is None or not c.trainer.changes_base:
+    if c.packer is None or c.trainer is None or not c.trainer.changes_base:
         return None
     if not c.trainer.adapter_based:
         return None  # refused for that already
-    return {"method": c.spec.method.name, "quantizer": c.spec.quantization.name}
+    return {"method": c.spec.method.name, "quantizer": c.packer}
 
 
-def _optimizer_whole_weights(c: RuleContext) -> Facts | None:
-    if c.trainer is None or "whole_weights" not in c.trainer.optimizer_needs:
+def _packed_needed(c: RuleContext) -> Facts | None:
+    if c.trainer is None or not c.trainer.needs_packed or c.packer is not None:
         return None
-    wrong = c.trainer.adapter_based
-    return {"optimizer": c.spec.optimizer.name, "method": c.spec.method.name} if wrong else None
+    return {"method": c.spec.method.name}
 
 
-def _optimizer_constant_rate(c: RuleContext) -> Facts | None:
-    if c.trainer is None or "constant_rate" not in c.trainer.optimizer_needs:
+def _packed_adapters(c: RuleContext) -> Facts | None:
+    """What is merged goes into whole weights only; an adapter that learns on may lie over both."""
+    if c.packer is None or c.trainer is None or c.model is None:
         return None
-    scheduler = c.spec.schedule.scheduler
-    wrong = scheduler != "constant"
-    return {"optimizer": c.spec.optimizer.name, "scheduler": scheduler} if wrong else None
+    merged = len(c.model.adapters) - (1 if c.trainer.continues else 0)
+    return {"quantizer": c.packer} if merged > 0 else None
+
+
+def _packed_on_cpu(c: RuleContext) -> Facts | None:
+    """bitsandbytes repacks weights on a CPU when it evaluates, and PEFT then reads them wrong."""
+    if c.spec.quantization is None or c.hardware.kind is not DeviceKind.CPU or c.trainer is None:
+        return None
+    evaluates = c.spec.data.eval or c.spec.data.eval_fraction is not None or c.trainer.start_tokens
+    wrong = c.trainer.reads_packed and evaluates
+    return {"method": c.spec.method.name} if wrong else None
+
+
+def _start_tokens(c: RuleContext) -> Facts | None:
+    if c.trainer is None or c.data is None or c.data.trained_tokens >= c.trainer.start_tokens:
+        return None
+    return {"needed": c.trainer.start_tokens, "tokens": c.data.trained_tokens}
+
+
+def _foreign_adapters(c: RuleContext) -> Facts | None:
+    if c.trainer is None or not c.trainer.foreign_adapters:
+        return None
+    return {"adapters": ", ".join(c.trainer.foreign_adapters), "model": c.spec.model.name}
 
 
 def _quantized_full_precision(c: RuleContext) -> Facts | None:
-    if c.spec.quantization is None or c.precision.compute != "float32":
+    if c.packer is None or c.precision.compute != "float32":
         return None
-    return {"quantizer": c.spec.quantization.name}
+    return {"quantizer": c.packer}
 
 
 def _too_long_for_model(c: RuleContext) -> Facts | None:
@@ -158,7 +163,8 @@ def _too_long_for_model(c: RuleContext) -> Facts | None:
 
 
 def _no_chat_template(c: RuleContext) -> Facts | None:
-    if c.model is None or c.model.has_chat_template:
+    reads_text = c.trainer is not None and c.trainer.eats is DatasetKind.TEXT
+    if c.model is None or c.model.has_chat_template or reads_text:
         return None
     return {"model": c.model.name}
 
@@ -239,25 +245,28 @@ RULES: Sequence[Rule] = (
     Rule(id="rule-full-precision-dtype", field="precision.dtype", breach=_full_precision_dtype),
     Rule(id="rule-half-needs-16-bit", field="precision.dtype", breach=_half_needs_16_bit),
     Rule(id="rule-dtype-unsupported", field="precision.dtype", breach=_dtype_unsupported),
+    Rule(id="rule-attention-unavailable", field="model.attention", breach=_attention_unavailable),
+    Rule(id="rule-packed-otherwise", field="model.name", breach=_packed_otherwise),
+    Rule(id="rule-packed-unknown", field="model.name", breach=_packed_unknown),
     Rule(id="rule-quantized-needs-adapter", field="method.name", breach=_quantized_needs_adapter),
     Rule(id="rule-quantized-base", field="method.name", breach=_quantized_base),
-    Rule(
-        id="rule-optimizer-whole-weights", field="optimizer.name", breach=_optimizer_whole_weights
-    ),
-    Rule(
-        id="rule-optimizer-constant-rate",
-        field="schedule.scheduler",
-        breach=_optimizer_constant_rate,
-    ),
+    Rule(id="rule-packed-needed", field="method.name", breach=_packed_needed),
+    Rule(id="rule-packed-adapters", field="model.adapters", breach=_packed_adapters),
+    Rule(id="rule-packed-on-cpu", field="method.name", breach=_packed_on_cpu),
+    Rule(id="rule-start-tokens", field="method.name", breach=_start_tokens),
+    *OPTIMIZER_RULES,
     Rule(
         id="rule-quantized-full-precision", field="precision.mode", breach=_quantized_full_precision
     ),
+    *INITIAL_RULES,
+    *TRAINING_RULES,
     Rule(id="rule-too-long-for-model", field="data.max_tokens", breach=_too_long_for_model),
     Rule(id="rule-no-chat-template", field="model.name", breach=_no_chat_template),
     Rule(id="rule-media-packing", field="batching.packing", breach=_media_packing),
     Rule(id="rule-too-few-rows", field="data.train", breach=_too_few_rows),
     Rule(id="rule-does-not-fit", field="batching.per_device", breach=_does_not_fit),
     Rule(id="rule-tight-memory", field="batching.per_device", breach=_tight, warns=True),
+    Rule(id="rule-foreign-adapters", field="model.adapters", breach=_foreign_adapters, warns=True),
     Rule(id="rule-lost-updates", field="precision.mode", breach=_lost_updates, warns=True),
 )
 

@@ -10,6 +10,7 @@ from domain.errors import Problem
 from domain.fingerprint import Json
 from domain.hardware import Hardware
 from domain.model_handle import ModelHandle
+from domain.optimizing import Kept, Need
 from domain.precision import PrecisionPolicy
 from domain.schedule import StepPlan
 
@@ -37,6 +38,14 @@ class Decision:
     """Why."""
 
 
+class ReferenceKind(StrEnum):
+    """How a stage gets at the model its run started from."""
+
+    NONE = "none"
+    ADAPTERS_OFF = "adapters_off"
+    COPY = "copy"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainerFacts:
     """What a stage and method would do to a model, known without its weights."""
@@ -49,14 +58,28 @@ class TrainerFacts:
     """Whether the method trains over weights a quantizer has packed."""
     changes_base: bool = False
     """Whether preparing the method changes base weights before the first step."""
-    optimizer_numbers: int | None = None
-    """How many numbers the optimizer keeps; AdamW's two for each weight where not known."""
-    optimizer_number_bytes: float | None = None
-    """Bytes of each; those of the plan's dtype for optimizer states where None."""
-    optimizer_needs: tuple[str, ...] = ()
-    """What the optimizer needs of the run: `whole_weights`, `constant_rate`."""
+    needs_packed: bool = False
+    """Whether the method starts from what packing lost."""
+    reads_packed: bool = False
+    """Whether the method unpacks packed weights in each step."""
+    start_tokens: int = 0
+    """Trained tokens the method's first values are computed from, at the least."""
+    adds_weights: bool = True
+    """Whether the weights that learn come on top of the model's own."""
+    continues: bool = False
+    """Whether the last of the model's adapters learns on; otherwise all are merged first."""
+    foreign_adapters: tuple[str, ...] = ()
+    """Adapters of the model that name another base, each with that base."""
+    optimizer_keeps: Kept | None = None
+    """What the optimizer keeps in memory; AdamW's two numbers for each weight where not known."""
+    optimizer_needs: tuple[Need, ...] = ()
+    """What the optimizer asks of the run."""
     eats: DatasetKind = DatasetKind.CONVERSATION
     """The kind of rows the stage trains on."""
+    yields: str = "chat_model"
+    """What the stage makes."""
+    reference: ReferenceKind = ReferenceKind.NONE
+    """The model answers are measured against: none, the base with adapters off, or a copy."""
 
     @property
     def sequences_per_row(self) -> int:

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from domain.attention import AttentionName
 from domain.dataset import DatasetKind, DataSource
 from domain.fingerprint import Json, fingerprint
+from domain.kernels import KernelsName
 from domain.media import MediaLoading
 from domain.precision import PrecisionSection
-from domain.section import limited, section
+from domain.rope import RopeSection
+from domain.section import built, limited, section
 
 DEFAULT_MAX_TOKENS = 1024
 
@@ -30,7 +33,7 @@ class ModelSection:
     """The model to start from."""
 
     name: str
-    """A local folder, a hub id, or builtin:NAME such as builtin:smollm2-135m-instruct."""
+    """A local folder, a .gguf file, a hub id, or builtin:NAME, as builtin:smollm2-135m-instruct."""
     revision: str | None = None
     """Hub revision: a branch, tag or commit."""
     trust_remote_code: bool = False
@@ -38,8 +41,26 @@ class ModelSection:
     template: str | None = None
     """Chat template: a name of `tune list templates` or a .jinja file; the tokenizer's own where
     not set, or the model family's where it has none. It is saved with the result."""
-    attention: Literal["sdpa", "eager"] = "sdpa"
-    """Attention kernel: PyTorch's fused one, or the plain one."""
+    adapters: tuple[str, ...] = ()
+    """Adapters to put on the model, in this order: runs or folders. All are merged into its weights
+    before anything learns; with method continued, the last one learns on instead. A run brings the
+    adapters it was trained over."""
+    new_tokens: Mapping[str, str | None] = built(dict)
+    """Tokens to add, each with words that describe it, or null: their rows start at the mean of the
+    words' rows, or of all, plus noise. They learn with method full, or lora and method.extra."""
+    rope: RopeSection | None = None
+    """Stretch the rotary position embeddings for longer inputs; it is saved with the result."""
+    neftune_alpha: float | None = limited(None, gt=0)
+    """NEFTune: noise on the embeddings while training, such as 5; none where not set."""
+    router_aux_loss: float | None = limited(None, gt=0)
+    """Mixture of experts: weight of the loss that spreads tokens evenly over experts, such as
+    0.001; not part of the loss where not set."""
+    kernels: KernelsName = "none"
+    """Fused kernels of a package for norms, rotary embeddings and MLPs: liger, or unsloth, which
+    loads the model its own way."""
+    attention: AttentionName = "auto"
+    """Attention kernel: auto takes the fastest that works here; sdpa is PyTorch's fused one, eager the
+    plain one, s2 shifted sparse attention for long inputs, which is whole again at inference."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
 
@@ -120,8 +141,8 @@ class ScheduleSection:
     """Share of the steps in which the learning rate rises; 0.03 unless warmup_steps is set."""
     warmup_steps: int | None = limited(None, ge=0)
     """Steps in which the learning rate rises."""
-    max_grad_norm: float = limited(1.0, gt=0)
-    """Longer gradients are scaled down to this norm."""
+    max_grad_norm: float | None = limited(1.0, gt=0)
+    """Longer gradients are scaled down to this norm; with null they are left as they are."""
 
 
 @section

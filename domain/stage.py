@@ -16,9 +16,12 @@ class TrainingStage:
     eats: DatasetKind
     """The kind of rows it trains on."""
     yields: str
-    """What it makes: `chat_model` can be chatted with, `reward_model` scores answers."""
+    """What it makes: `base_model` continues text, `chat_model` can be chatted with, `reward_model`
+    scores answers."""
     follows: frozenset[str]
     """Stages whose result it may start from; a published model counts as `pretrain` or `sft`."""
+    needs_reference: bool = False
+    """Whether it measures answers against the model it started from."""
 
     def may_follow(self, earlier: "TrainingStage") -> bool:
         """Whether this stage may start from what `earlier` yields."""

@@ -50,7 +50,21 @@ class Container(containers.DeclarativeContainer):
     reports = providers.ThreadSafeSingleton(late("adapters.report_html:HtmlReportWriter"))
     open_engine = providers.Factory(late("adapters.engines:open_engine"), catalog, hardware)
 
+    eval_spec_reader = providers.ThreadSafeSingleton(
+        late("adapters.eval_spec_file:FileEvalSpecReader")
+    )
+    exams = providers.ThreadSafeSingleton(late("adapters.exam_files:ExamFiles"), catalog)
+    open_scorer = providers.Factory(late("adapters.scorers:open_scorer"), catalog, hardware)
+    open_remote = providers.Factory(late("adapters.remote_engine:open_remote"))
+    eval_reports = providers.ThreadSafeSingleton(
+        late("adapters.eval_report_html:HtmlEvaluationReportWriter")
+    )
+
     # -- use cases ----------------------------------------------------------------------------
+    find_run = providers.Factory(late(f"{SERVICES}.find_run:FindRun"), jobs, launcher, surroundings)
+    find_adapters = providers.Factory(
+        late(f"{SERVICES}.find_adapters:FindAdapters"), find_run, jobs, spec_reader
+    )
     prepare_data = providers.Factory(
         late(f"{SERVICES}.prepare_data:PrepareData"), rows, encoded_cache
     )
@@ -65,6 +79,7 @@ class Container(containers.DeclarativeContainer):
         quantizer.provider,
         hardware,
         prepare_data,
+        find_adapters,
     )
     method_matrix = providers.Factory(
         late(f"{SERVICES}.method_matrix:MethodMatrix"), plan_run, catalog
@@ -72,7 +87,6 @@ class Container(containers.DeclarativeContainer):
     start_run = providers.Factory(
         late(f"{SERVICES}.start_run:StartRun"), plan_run, jobs, launcher, surroundings
     )
-    find_run = providers.Factory(late(f"{SERVICES}.find_run:FindRun"), jobs, launcher, surroundings)
     resume_run = providers.Factory(
         late(f"{SERVICES}.resume_run:ResumeRun"), find_run, jobs, launcher, surroundings
     )
@@ -92,12 +106,45 @@ class Container(containers.DeclarativeContainer):
         surroundings=surroundings,
     )
     resolve_model = providers.Factory(
-        late(f"{SERVICES}.resolve_model:ResolveModel"), find_run, jobs, models, spec_reader
+        late(f"{SERVICES}.resolve_model:ResolveModel"),
+        find_run,
+        jobs,
+        models,
+        spec_reader,
+        find_adapters,
     )
     merge_model = providers.Factory(
         late(f"{SERVICES}.merge_model:MergeModel"), resolve_model, models
     )
     convert_model = providers.Factory(late(f"{SERVICES}.convert_model:ConvertModel"), converter)
+    prepare_evaluation = providers.Factory(
+        late(f"{SERVICES}.prepare_evaluation:PrepareEvaluation"), exams, rows, models
+    )
+    start_evaluation = providers.Factory(
+        late(f"{SERVICES}.start_evaluation:StartEvaluation"),
+        eval_spec_reader,
+        resolve_model,
+        prepare_evaluation,
+        jobs,
+        launcher,
+        surroundings,
+    )
+    evaluate_model = providers.Factory(
+        late(f"{SERVICES}.evaluate_model:EvaluateModel"),
+        reader=eval_spec_reader,
+        resolve=resolve_model,
+        prepare=prepare_evaluation,
+        jobs=jobs,
+        open_scorer=open_scorer.provider,
+        open_engine=open_engine.provider,
+        open_remote=open_remote.provider,
+        hardware=hardware,
+        reports=eval_reports,
+        surroundings=surroundings,
+    )
+    compare_evaluations = providers.Factory(
+        late(f"{SERVICES}.compare_evaluations:CompareEvaluations"), find_run, jobs
+    )
     diagnose = providers.Factory(late(f"{SERVICES}.diagnose:Diagnose"), hardware)
 
 

@@ -1,4 +1,4 @@
-"""The worker: one process that trains one run, started by any door as `hextune worker FOLDER`."""
+"""The worker: one process that does one run, started by any door as `hextune worker FOLDER`."""
 
 import logging
 import signal
@@ -9,12 +9,12 @@ from types import FrameType
 
 from domain.errors import problem
 from domain.events import EventKind
-from domain.job import JobStatus
+from domain.job import JobKind, JobStatus
 from entrypoints.container import make_container
 
 
 def work(folder: str, *, resume: bool) -> int:
-    """Train the run in `folder` to its end; exit code 0 unless it failed.
+    """Do the run in `folder` to its end; exit code 0 unless it failed.
 
     SIGTERM and SIGINT ask for a checkpoint and an end at the next step.
     """
@@ -29,7 +29,11 @@ def work(folder: str, *, resume: bool) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     container = make_container(str(Path(folder).parent))
     try:
-        job = container.execute_run()(folder, resume=resume, stop_asked=lambda: asked)
+        does = {
+            JobKind.TRAIN: container.execute_run,
+            JobKind.EVALUATE: container.evaluate_model,
+        }[container.jobs().get(folder).kind]
+        job = does()(folder, resume=resume, stop_asked=lambda: asked)
     except Exception as error:  # the process boundary: whatever broke must be on record
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}"

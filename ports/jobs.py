@@ -49,3 +49,9 @@ class JobStore(Protocol):
 
     def write_text(self, job: Job, name: str, text: str) -> None:
         """Write a file of the run folder, atomically."""
+
+    def append_line(self, job: Job, name: str, line: str) -> None:
+        """Add a line to a file of the run folder, after its last whole line."""
+
+    def lines(self, job: Job, name: str) -> Iterator[str]:
+        """The whole lines of a file of the run folder; none where it is not there."""

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from adapters.detokenizing import Detokenizer, StopTexts
+from adapters.models.attaching import ADAPTER, attach_beside, attached, sibling_name
 from adapters.models.hf import load_network, tokenizer_of
 from adapters.models.rendering import HfEncoder
 from domain.errors import fail
@@ -35,15 +36,16 @@ class Engine:
         dtype = choose_precision(PrecisionSection(), hardware).compute
         network = load_network(handle, dtype=dtype)
         if handle.adapters:
-            from peft import PeftModel
-
-            network = PeftModel.from_pretrained(network, handle.adapters[0])
+            network = attached(network, handle.adapters)
+            attach_beside(network, resolved.siblings)
         self._device = DEVICES.get(hardware.kind, hardware.kind.value)
         self._network = network.to(self._device).eval()
         self._tokenizer = tokenizer_of(handle)
         self._encoder = HfEncoder(self._tokenizer)
         self._context_tokens = handle.context_tokens
         self._served = {model.name: model for model in resolved.served()}
+        names = {each.label: sibling_name(n) for n, each in enumerate(resolved.siblings)}
+        self._adapters = {resolved.label: ADAPTER, **names}
         self._lock = threading.Lock()
 
     def models(self) -> Sequence[ServedModel]:
@@ -121,6 +123,8 @@ class Engine:
         with self._lock, torch.inference_mode(), adapter:
             if tap.cancelled:
                 return
+            if served.adapter is not None:
+                base.set_adapter(self._adapters[served.name])
             _seed(request.sampling.seed)
             input_ids_1T = torch.tensor([ids], device=self._device)
             base.generate(

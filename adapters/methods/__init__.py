@@ -3,12 +3,11 @@
 A file declares
 
 - `Options`: a section, its attribute docstrings are the documentation;
-- `ADAPTER_BASED`: whether the result is an adapter beside untouched base weights, not a whole model;
+- `ADAPTER_BASED`: whether the result is an adapter beside untouched base weights;
 - `ADDS_WEIGHTS`: whether the weights that learn come on top of the model's own;
-- `OVER_PACKED`: whether it trains over weights a quantizer has packed;
 - `trainable(values, model)`: how many weights learn, exactly. Raises HextuneError for options that
   contradict each other or the model;
-- `start(values)`: what it begins with, a `Start`;
+- `start(values, model)`: what it begins with, a `Start`;
 - `prepare(values, model, network)`: the network with only those weights learning, a `Tuned`.
 """
 
@@ -27,11 +26,15 @@ def _same_rate(name: str) -> float:
 class Start:
     """What a method begins with; rules and plans read it before anything is loaded."""
 
+    over_packed: bool = True
+    """Whether it trains over weights a quantizer has packed."""
     changes_base: bool = False
     """Whether `prepare` changes the base weights, so that they can neither be packed nor serve as
     a reference model."""
     needs_packed: bool = False
     """Whether it makes sense only over weights a quantizer has packed."""
+    reads_packed: bool = False
+    """Whether it unpacks the weights in each step, where a quantizer has packed them."""
     tokens: int = 0
     """Trained tokens its first values are computed from, at the least; 0 where none are looked
     at."""

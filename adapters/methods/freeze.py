@@ -15,7 +15,6 @@ from domain.section import limited, options_of, section
 
 ADAPTER_BASED = False
 ADDS_WEIGHTS = False
-OVER_PACKED = False
 
 
 @section
@@ -38,9 +37,9 @@ def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:
     return sum(weight.numel() for weight in _learning(options, model, skeleton_of(model)))
 
 
-def start(values: Mapping[str, Json]) -> Start:
+def start(values: Mapping[str, Json], model: ModelHandle) -> Start:
     """From the weights as they are."""
-    return Start()
+    return Start(over_packed=False)
 
 
 def prepare(values: Mapping[str, Json], model: ModelHandle, network: Any) -> Tuned:

@@ -10,7 +10,6 @@ from domain.section import section
 
 ADAPTER_BASED = False
 ADDS_WEIGHTS = False
-OVER_PACKED = False
 
 
 @section
@@ -23,9 +22,9 @@ def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:
     return model.parameters
 
 
-def start(values: Mapping[str, Json]) -> Start:
+def start(values: Mapping[str, Json], model: ModelHandle) -> Start:
     """From the weights as they are."""
-    return Start()
+    return Start(over_packed=False)
 
 
 def prepare(values: Mapping[str, Json], model: ModelHandle, network: Any) -> Tuned:

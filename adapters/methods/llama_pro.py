@@ -17,7 +17,6 @@ from domain.section import limited, options_of, section
 
 ADAPTER_BASED = False
 ADDS_WEIGHTS = True
-OVER_PACKED = False
 
 OUTPUTS = ("o_proj", "down_proj", "out_proj", "c_proj", "fc2", "w2", "dense", "dense_4h_to_h")
 """Names of the linear layers that write to the residual stream, across families."""
@@ -41,9 +40,9 @@ def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:
     return sum(weight.numel() for layer in sources for weight in layer.parameters())
 
 
-def start(values: Mapping[str, Json]) -> Start:
+def start(values: Mapping[str, Json], model: ModelHandle) -> Start:
     """The new layers change nothing before they learn, but there is no base without them."""
-    return Start(changes_base=True)
+    return Start(over_packed=False, changes_base=True)
 
 
 def prepare(values: Mapping[str, Json], model: ModelHandle, network: Any) -> Tuned:

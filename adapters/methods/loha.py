@@ -15,7 +15,6 @@ from domain.section import limited, options_of, section
 
 ADAPTER_BASED = True
 ADDS_WEIGHTS = True
-OVER_PACKED = False
 
 
 @section
@@ -27,7 +26,8 @@ class Options:
     alpha: float | None = limited(None, gt=0)
     """Scale: the update is multiplied by alpha / rank; the rank itself where not set."""
     targets: Targets = "all_linear"
-    """Layers that get an adapter: all_linear, or names such as [q_proj, v_proj]."""
+    """Layers that get an adapter: all_linear, names such as [q_proj, v_proj], or patterns of whole
+    paths."""
 
 
 def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:
@@ -37,9 +37,9 @@ def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:
     return sum(2 * options.rank * (g.inputs + g.outputs) * g.count for g in groups)
 
 
-def start(values: Mapping[str, Json]) -> Start:
-    """Never: one factor starts at zero."""
-    return Start()
+def start(values: Mapping[str, Json], model: ModelHandle) -> Start:
+    """One factor starts at zero."""
+    return Start(over_packed=False)
 
 
 def prepare(values: Mapping[str, Json], model: ModelHandle, network: Any) -> Tuned:

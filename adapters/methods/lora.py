@@ -31,7 +31,6 @@ from domain.section import limited, options_of, section
 
 ADAPTER_BASED = True
 ADDS_WEIGHTS = True
-OVER_PACKED = True
 
 TAKING = frozenset({"pissa", "pissa_fast", "olora"})
 """Ways to start that take something out of the base weights."""
@@ -89,12 +88,13 @@ def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:
     return matrices + lengths + extras
 
 
-def start(values: Mapping[str, Json]) -> Start:
+def start(values: Mapping[str, Json], model: ModelHandle) -> Start:
     """As `init` says."""
     options = options_of(Options, values)
     return Start(
         changes_base=options.init in TAKING,
         needs_packed=options.init == "loftq",
+        reads_packed=options.dora,
         tokens=EVA_TOKENS_PER_RANK * options.rank if options.init == "eva" else 0,
     )
 
@@ -107,11 +107,11 @@ def prepare(values: Mapping[str, Json], model: ModelHandle, network: Any) -> Tun
     alpha = options.alpha if options.alpha is not None else 2 * options.rank
     config = LoraConfig(
         r=options.rank,
-        lora_alpha=alpha,  # type: ignore[arg-type]  # any number works
+        lora_alpha=alpha,
         lora_dropout=options.dropout,
         use_rslora=options.rslora,
         use_dora=options.dora,
-        init_lora_weights=_peft_init(options),  # type: ignore[arg-type]
+        init_lora_weights=_peft_init(options),
         eva_config=EvaConfig(rho=1.0) if options.init == "eva" else None,
         target_modules=peft_targets(options.targets, model, options.only_layers),
         modules_to_save=extra_paths(options.extra, model) if options.extra else None,

@@ -16,7 +16,6 @@ from domain.section import limited, options_of, section
 
 ADAPTER_BASED = True
 ADDS_WEIGHTS = True
-OVER_PACKED = True
 
 
 @section
@@ -28,7 +27,8 @@ class Options:
     dropout: float = limited(0.0, ge=0, lt=1)
     """Share of the blocks left unrotated while training."""
     targets: Targets = "all_linear"
-    """Layers that are rotated: all_linear, or names such as [q_proj, v_proj]."""
+    """Layers that are rotated: all_linear, names such as [q_proj, v_proj], or patterns of whole
+    paths."""
 
 
 def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:
@@ -46,8 +46,8 @@ def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:
     return sum(g.inputs // size * (size * (size - 1) // 2) * g.count for g in groups)
 
 
-def start(values: Mapping[str, Json]) -> Start:
-    """Never: a rotation starts as identity."""
+def start(values: Mapping[str, Json], model: ModelHandle) -> Start:
+    """A rotation starts as identity."""
     return Start()
 
 

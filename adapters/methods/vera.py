@@ -15,7 +15,6 @@ from domain.section import limited, options_of, section
 
 ADAPTER_BASED = True
 ADDS_WEIGHTS = True
-OVER_PACKED = True
 
 
 @section
@@ -27,7 +26,8 @@ class Options:
     dropout: float = limited(0.0, ge=0, lt=1)
     """Share of the adapter's inputs zeroed while training."""
     targets: Targets = "all_linear"
-    """Layers that get an adapter: all_linear, or names such as [q_proj, v_proj]."""
+    """Layers that get an adapter: all_linear, names such as [q_proj, v_proj], or patterns of whole
+    paths."""
 
 
 def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:
@@ -37,8 +37,8 @@ def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:
     return sum((options.rank + group.outputs) * group.count for group in groups)
 
 
-def start(values: Mapping[str, Json]) -> Start:
-    """Never: b starts at zero."""
+def start(values: Mapping[str, Json], model: ModelHandle) -> Start:
+    """The vector b starts at zero."""
     return Start()
 
 

@@ -4,18 +4,26 @@ import copy
 import re
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from adapters.families import TemplateChoice, avoided_layers, template_for
-from adapters.models.builtin import PREFIX, builtin_folder
+from adapters.models.attaching import check_adapter
+from adapters.models.builtin import PREFIX, builtin_folder, cache_folder
 from adapters.models.converting import remote_code_error
+from adapters.models.experts import expert_count, gives_router_loss
+from adapters.models.gguf_files import SUFFIX, gguf_folder
 from adapters.models.merging import merge_and_compare
 from adapters.models.multimodal import MultimodalEncoder, chat_tokenizer
+from adapters.models.new_tokens import grow, resized, token_parts, with_tokens
 from adapters.models.processors import load_processor, media_kinds
 from adapters.models.rendering import HfEncoder
+from adapters.models.rope import rope_type, scaled_config, stretched_context
+from adapters.models.s2_attention import implementation
+from adapters.models.unsloth_loading import load_unsloth
+from adapters.quantizers import packed_weights
 from domain.errors import Place, fail
 from domain.media import MediaKind
 from domain.model_handle import LinearLayers, ModelHandle
@@ -56,18 +64,21 @@ class HfModelBackend:
         config = _config(self._catalog, path, model)
         kinds = media_kinds(config)
         network = _skeleton(config, model.trust_remote_code, multimodal=bool(kinds))
-        text = config.get_text_config()
         tokenizer = (
             chat_tokenizer(load_processor(path, model.revision))
             if kinds
             else _tokenizer(path, model.revision)
         )
+        tokens = tuple(sorted(model.new_tokens.items()))  # a recorded spec has no order of keys
+        if tokens:
+            resized(network, len(with_tokens(tokenizer, tokens)))
+        text = network.config.get_text_config()
         chosen = self._template(model, tokenizer, config.model_type)
         licence = None
         if model.name.startswith(PREFIX):
             name = model.name.removeprefix(PREFIX)
             licence = str(self._catalog.description("models", name)["licence"])
-        return ModelHandle(
+        handle = ModelHandle(
             name=model.name,
             path=path,
             revision=model.revision,
@@ -90,8 +101,17 @@ class HfModelBackend:
             template_reason=f"{chosen.name}: {chosen.reason}" if chosen else OWN_TEMPLATE,
             media=tuple(kind.value for kind in kinds),
             language_part=_language_part(network) if kinds else "",
+            packed=packed_weights(self._catalog, config.to_dict().get("quantization_config")),
             licence=licence,
-        )
+            experts=expert_count(text),
+            router_loss=gives_router_loss(network),
+            rope_type=rope_type(network),
+            new_tokens=tokens,
+            token_parts=token_parts(network),
+        ).stretched(model.rope, None)
+        for folder in model.adapters:
+            check_adapter(folder, handle)
+        return replace(handle, adapters=model.adapters)
 
     def encoder(self, handle: ModelHandle) -> ConversationEncoder:
         """The tokenizer with its chat template, or with the handle's."""
@@ -119,13 +139,15 @@ class HfModelBackend:
     ) -> LoadedModel:
         """The network with its weights in `precision.weights`, or packed by `quantization`."""
         handle = self.inspect(model)
-        network = load_network(
-            handle,
-            dtype=precision.weights,
-            quantization_config=quantization,
-            attn_implementation=model.attention,
-            trust_remote_code=model.trust_remote_code,
-        )
+        settings = {
+            "quantization_config": quantization,
+            "trust_remote_code": model.trust_remote_code,
+        }
+        if model.kernels == "unsloth":
+            network = load_unsloth(handle, dtype=precision.weights, **settings)
+        else:
+            settings["attn_implementation"] = implementation(model.attention)
+            network = load_network(handle, dtype=precision.weights, **settings)
         if handle.media:
             processor = processor_of(handle)
             return HfLoaded(handle, network, processor.tokenizer, processor)
@@ -133,6 +155,8 @@ class HfModelBackend:
 
     def merge(self, handle: ModelHandle, target: str, dtype: str) -> MergeReport:
         """Merged weights in safetensors under `target`, compared after reading them back."""
+        if handle.packed is not None:
+            raise fail("merge-packed", name=handle.name, by=handle.packed.by)
         report = merge_and_compare(handle, tokenizer_of(handle), target, dtype, load_network)
         if handle.media:
             processor_of(handle).save_pretrained(target)
@@ -142,6 +166,8 @@ class HfModelBackend:
         """The folder or hub id to load from."""
         if name.startswith(PREFIX):
             return str(builtin_folder(self._catalog, name))
+        if name.endswith(SUFFIX):
+            return str(gguf_folder(cache_folder(), name))
         folder = Path(name).expanduser()
         if (folder / "config.json").is_file():
             return str(folder)
@@ -154,16 +180,20 @@ def load_network(handle: ModelHandle, *, dtype: str, **settings: Any) -> Any:
     """The language model of a handle, without its adapters, in `dtype`."""
     import torch
 
-    return _auto_class(bool(handle.media)).from_pretrained(
+    if handle.rope is not None:
+        trusted = settings.get("trust_remote_code", False)
+        settings["config"] = scaled_config(handle, handle.rope, trusted)
+    network = _auto_class(bool(handle.media)).from_pretrained(
         handle.path, revision=handle.revision, dtype=getattr(torch, dtype), **settings
     )
+    return grow(network, tokenizer_of(handle), handle) if handle.new_tokens else network
 
 
 def tokenizer_of(handle: ModelHandle) -> Any:
     """The model's tokenizer, carrying the handle's template where it has one."""
     if handle.media:
         return chat_tokenizer(processor_of(handle))
-    tokenizer = _tokenizer(handle.path, handle.revision)
+    tokenizer = with_tokens(_tokenizer(handle.path, handle.revision), handle.new_tokens)
     if handle.template is not None:
         tokenizer = copy.copy(tokenizer)
         tokenizer.chat_template = handle.template
@@ -175,6 +205,7 @@ def processor_of(handle: ModelHandle) -> Any:
     processor = copy.copy(load_processor(handle.path, handle.revision))
     own = processor.chat_template or processor.tokenizer.chat_template
     processor.chat_template = handle.template or own
+    processor.tokenizer = with_tokens(processor.tokenizer, handle.new_tokens)
     return processor
 
 
@@ -236,7 +267,7 @@ def _context_tokens(text: Any) -> int:
     """The longest input; ALiBi sets none, so BLOOM's is the length it was trained with."""
     values = text.to_dict()
     name = text.attribute_map.get("max_position_embeddings", "max_position_embeddings")
-    return int(values.get(name) or values.get("seq_length", ALIBI_TOKENS))
+    return stretched_context(text, int(values.get(name) or values.get("seq_length", ALIBI_TOKENS)))
 
 
 def _linear_layers(

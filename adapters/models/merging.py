@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from adapters.models.attaching import attached
 from domain.errors import fail
 from domain.model_handle import ModelHandle
 from ports.model import MergeReport
@@ -35,21 +36,20 @@ def merge_and_compare(
     precision. Raises HextuneError where `target` holds files already.
     """
     import torch
-    from peft import PeftModel
 
     folder = Path(target)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise fail("file-exists", path=target)
-    network = load_network(handle, dtype="float32")
-    (adapter,) = handle.adapters
-    network = PeftModel.from_pretrained(network, adapter).eval()
+    network = attached(load_network(handle, dtype="float32"), handle.adapters).eval()
     apart = _logits(network, tokenizer)
     network = network.merge_and_unload().to(getattr(torch, dtype))
     network.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
     del network
     gc.collect()
-    reread = load_network(replace(handle, path=target, revision=None), dtype="float32").eval()
+    # what is written has to hold scaling and new tokens of its own
+    written = replace(handle, path=target, revision=None, rope=None, new_tokens=())
+    reread = load_network(written, dtype="float32").eval()
     difference, mean_kl = compare_logits(apart, _logits(reread, tokenizer))
     return MergeReport(
         max_difference=difference,

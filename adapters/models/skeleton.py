@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
+from adapters.models.new_tokens import resized
 from domain.errors import Place, fail
 from domain.model_handle import ModelHandle
 
@@ -17,7 +18,7 @@ def skeleton_of(handle: ModelHandle) -> Any:
     config = AutoConfig.from_pretrained(handle.path, revision=handle.revision)
     auto = AutoModelForMultimodalLM if handle.media else AutoModelForCausalLM
     with torch.device("meta"):
-        return auto.from_config(config)
+        return resized(auto.from_config(config), handle.vocabulary if handle.new_tokens else 0)
 
 
 def decoder_layers(network: Any) -> Any:
@@ -41,7 +42,7 @@ def parts_of(
     lacking = [name for name in names if name not in known]
     if lacking:
         raise fail(
-            "rule-unknown-layers",
+            "rule-unknown-parts",
             Place(field=field),
             names=", ".join(lacking),
             model=model.name,

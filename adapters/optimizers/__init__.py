@@ -4,17 +4,27 @@ A file declares
 
 - `Options`: a section, its attribute docstrings are the documentation; `learning_rate` is among
   them;
-- `NEEDS`: what a run must have for it to make sense: `whole_weights`, as low-rank adapters are small
-  already, or `constant_rate`, as it brings its own schedule;
 - `check()`: raises HextuneError where its package is missing;
-- `states(values, model, trainable)`: how many numbers it keeps for a model of which `trainable`
-  weights learn, and the bytes of each, None for the dtype the plan gives optimizer states;
-- `build(values, weights)`: the torch optimizer over the weights that learn.
+- `needs(values)`: what it asks of a run, a set of `Need`;
+- `keeps(values, model, trainable)`: what it keeps in memory for a model of which `trainable`
+  weights learn, a `Kept`. Raises HextuneError for layers the model lacks;
+- `build(values, model, weights)`: the torch optimizer over the weights that learn, a `Built`. It
+  keeps torch's whole contract: `param_groups` whose `lr` a schedule moves, and a `state_dict` from
+  which a run resumes exactly, read back by torch's safe unpickler.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from domain.errors import Place, fail
+from domain.model_handle import LinearLayers, ModelHandle
+from domain.optimizing import Need
+
+Targets = Literal["all_linear"] | tuple[str, ...]
+
+IN_BACKWARD = frozenset({Need.ONE_PASS, Need.UNCLIPPED, Need.UNSCALED})
+"""What an optimizer asks for that takes gradients away as they arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,16 @@ class Weight:
     """The parameter."""
     rate: float
     """What its learning rate is multiplied by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An optimizer ready for its first step."""
+
+    optimizer: Any
+    """The torch optimizer."""
+    finish: Callable[[], None] | None = None
+    """Puts the weights into the form to be used and saved, after the last step."""
 
 
 def parameter_groups(
@@ -46,14 +66,57 @@ def parameter_groups(
     ]
 
 
+def chosen_layers(targets: Targets, model: ModelHandle) -> list[LinearLayers]:
+    """The linear layers that are meant. Raises HextuneError for names the model lacks."""
+    known = {group.name for group in model.linear}
+    names = known if targets == "all_linear" else set(targets)
+    if not names or names - known:
+        raise fail(
+            "rule-unknown-layers",
+            Place(field="optimizer.targets"),
+            model=model.name,
+            names=", ".join(sorted(names - known)) or "no name",
+            known=", ".join(sorted(known)),
+        )
+    return [group for group in model.linear if group.name in names]
+
+
 def split_matrices(
-    weights: Sequence[Weight], parts: Sequence[str]
+    weights: Sequence[Weight], layers: Sequence[LinearLayers]
 ) -> tuple[list[Weight], list[Weight]]:
-    """(matrices inside a module with one of these names, everything else)."""
+    """(matrices of these layers and of adapters beside them, everything else)."""
+    names = {group.name for group in layers}
 
     def chosen(weight: Weight) -> bool:
-        inside = set(weight.name.split("."))
-        return weight.tensor.ndim == 2 and any(part in inside for part in parts)
+        return weight.tensor.ndim == 2 and not names.isdisjoint(weight.name.split("."))
 
     found = [weight for weight in weights if chosen(weight)]
     return found, [weight for weight in weights if not chosen(weight)]
+
+
+def matrix_weights(layers: Sequence[LinearLayers]) -> int:
+    """Weights in the matrices of these layers."""
+    return sum(group.inputs * group.outputs * group.count for group in layers)
+
+
+def largest_matrix(model: ModelHandle) -> int:
+    """Weights of the largest tensor: a linear layer's or the embedding's."""
+    sizes = [group.inputs * group.outputs for group in model.linear]
+    return max([model.vocabulary * model.hidden, *sizes])
+
+
+def step_in_backward(optimizer: Any, weights: Sequence[Weight]) -> None:
+    """Make the optimizer step each weight when its gradient is there, and drop the gradient.
+
+    So the gradients of two weights never exist together (Lv et al. 2023, "Full Parameter
+    Fine-tuning for Large Language Models with Limited Resources", section 3.1). Optimizers pass
+    over weights without a gradient, so the trainer's own step has nothing left to do, and the
+    states are those of one ordinary optimizer.
+    """
+
+    def step(tensor: Any) -> None:
+        optimizer.step()
+        tensor.grad = None
+
+    for weight in weights:
+        weight.tensor.register_post_accumulate_grad_hook(step)

@@ -1,14 +1,12 @@
 """Adafactor: the mean of squared gradients kept by rows and columns (Shazeer and Stern 2018)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from adapters.optimizers import Weight, parameter_groups
+from adapters.optimizers import Built, Weight, parameter_groups
 from domain.fingerprint import Json
 from domain.model_handle import ModelHandle
+from domain.optimizing import Kept, Need
 from domain.section import limited, options_of, section
-
-NEEDS: frozenset[str] = frozenset()
 
 
 @section
@@ -25,23 +23,26 @@ def check() -> None:
     """Nothing beyond torch is needed."""
 
 
-def states(
-    values: Mapping[str, Json], model: ModelHandle, trainable: int
-) -> tuple[int, float | None]:
+def needs(values: Mapping[str, Json]) -> frozenset[Need]:
+    """Nothing in particular."""
+    return frozenset()
+
+
+def keeps(values: Mapping[str, Json], model: ModelHandle, trainable: int) -> Kept:
     """A row and a column for each matrix, and every number of the norms.
 
-    Weights that are no layer of the model, such as an adapter's, keep about as much by their own
-    rows and columns: less than a tenth of their size.
+    Where only a part learns, its shapes are not known: an adapter of rank 8 keeps an eighth, whole
+    layers keep less.
     """
     if trainable < model.parameters:
-        return trainable // 10, None
+        return Kept(numbers=trainable // 8)
     sides = sum((group.inputs + group.outputs) * group.count for group in model.linear)
     linear = sum(group.inputs * group.outputs * group.count for group in model.linear)
     tables, rest = divmod(model.parameters - linear, model.vocabulary * model.hidden)
-    return sides + tables * (model.vocabulary + model.hidden) + rest, None
+    return Kept(numbers=sides + tables * (model.vocabulary + model.hidden) + rest)
 
 
-def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
+def build(values: Mapping[str, Json], model: ModelHandle, weights: Sequence[Weight]) -> Built:
     """torch's Adafactor."""
     import torch
 
@@ -49,4 +50,4 @@ def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
     groups = parameter_groups(
         weights, learning_rate=options.learning_rate, weight_decay=options.weight_decay
     )
-    return torch.optim.Adafactor(groups, lr=options.learning_rate)
+    return Built(torch.optim.Adafactor(groups, lr=options.learning_rate))

@@ -1,14 +1,12 @@
 """AdamW: adaptive moments with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from adapters.optimizers import Weight, parameter_groups
+from adapters.optimizers import Built, Weight, parameter_groups
 from domain.fingerprint import Json
 from domain.model_handle import ModelHandle
+from domain.optimizing import Kept, Need
 from domain.section import limited, options_of, section
-
-NEEDS: frozenset[str] = frozenset()
 
 
 @section
@@ -31,14 +29,17 @@ def check() -> None:
     """Nothing beyond torch is needed."""
 
 
-def states(
-    values: Mapping[str, Json], model: ModelHandle, trainable: int
-) -> tuple[int, float | None]:
+def needs(values: Mapping[str, Json]) -> frozenset[Need]:
+    """Nothing in particular."""
+    return frozenset()
+
+
+def keeps(values: Mapping[str, Json], model: ModelHandle, trainable: int) -> Kept:
     """The gradient's mean and the mean of its square for each weight."""
-    return 2 * trainable, None
+    return Kept(numbers=2 * trainable)
 
 
-def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
+def build(values: Mapping[str, Json], model: ModelHandle, weights: Sequence[Weight]) -> Built:
     """torch's AdamW."""
     import torch
 
@@ -47,4 +48,5 @@ def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
         weights, learning_rate=options.learning_rate, weight_decay=options.weight_decay
     )
     betas = (options.beta1, options.beta2)
-    return torch.optim.AdamW(groups, lr=options.learning_rate, betas=betas, eps=options.epsilon)
+    made = torch.optim.AdamW(groups, lr=options.learning_rate, betas=betas, eps=options.epsilon)
+    return Built(made)

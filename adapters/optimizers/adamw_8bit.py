@@ -1,20 +1,18 @@
 """AdamW with states in 8 bits, quantized block by block (Dettmers et al. 2022), by bitsandbytes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from adapters.optimizers import Weight, parameter_groups
+from adapters.optimizers import Built, Weight, parameter_groups
 from adapters.packages import require_package
 from domain.fingerprint import Json
 from domain.model_handle import ModelHandle
+from domain.optimizing import Kept, Need
 from domain.section import limited, options_of, section
 
 BLOCK = 256
 """Weights that share one float32 scale."""
 SMALLEST = 4096
 """A tensor with fewer weights keeps its states in 32 bits."""
-
-NEEDS: frozenset[str] = frozenset()
 
 
 @section
@@ -40,9 +38,12 @@ def check() -> None:
     require_package("bitsandbytes", extra="bitsandbytes", field="optimizer.name", name="adamw_8bit")
 
 
-def states(
-    values: Mapping[str, Json], model: ModelHandle, trainable: int
-) -> tuple[int, float | None]:
+def needs(values: Mapping[str, Json]) -> frozenset[Need]:
+    """Paged, a GPU to page from."""
+    return frozenset({Need.GPU}) if options_of(Options, values).paged else frozenset()
+
+
+def keeps(values: Mapping[str, Json], model: ModelHandle, trainable: int) -> Kept:
     """Two numbers of one byte for each weight, and the scales; small layers keep 32 bits."""
     small = sum(
         group.inputs * group.outputs * group.count
@@ -51,10 +52,11 @@ def states(
     )
     small = small if trainable == model.parameters else 0
     packed = 1 + 4 / BLOCK
-    return 2 * trainable, (small * 4 + (trainable - small) * packed) / trainable
+    number_bytes = (small * 4 + (trainable - small) * packed) / trainable
+    return Kept(numbers=2 * trainable, number_bytes=number_bytes)
 
 
-def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
+def build(values: Mapping[str, Json], model: ModelHandle, weights: Sequence[Weight]) -> Built:
     """bitsandbytes' AdamW8bit, or its paged form."""
     import bitsandbytes
 
@@ -64,4 +66,4 @@ def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
         weights, learning_rate=options.learning_rate, weight_decay=options.weight_decay
     )
     betas = (options.beta1, options.beta2)
-    return made(groups, lr=options.learning_rate, betas=betas, eps=options.epsilon)
+    return Built(made(groups, lr=options.learning_rate, betas=betas, eps=options.epsilon))

@@ -5,16 +5,25 @@ Other weights are trained by plain AdamW.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from adapters.optimizers import Weight, parameter_groups, split_matrices
-from adapters.optimizers.galore import low_rank_states
+from adapters.optimizers import (
+    IN_BACKWARD,
+    Built,
+    Targets,
+    Weight,
+    chosen_layers,
+    largest_matrix,
+    parameter_groups,
+    split_matrices,
+    step_in_backward,
+)
+from adapters.optimizers.galore import low_rank_numbers
 from adapters.packages import require_package
 from domain.fingerprint import Json
 from domain.model_handle import ModelHandle
+from domain.optimizing import Kept, Need
 from domain.section import limited, options_of, section
-
-NEEDS = frozenset({"whole_weights"})
 
 
 @section
@@ -33,8 +42,10 @@ class Options:
     """Whether each row has its own scale or the whole matrix has one."""
     update_every: int = limited(200, ge=1)
     """Steps after which the subspace is drawn anew."""
-    targets: tuple[str, ...] = ("self_attn", "attn", "attention", "mlp")
-    """Modules whose matrices are projected."""
+    targets: Targets = "all_linear"
+    """Layers whose gradients are projected: all_linear, or names such as [q_proj, v_proj]."""
+    layerwise: bool = False
+    """Step each weight within the backward pass, so that no two gradients exist together."""
 
 
 def check() -> None:
@@ -42,15 +53,23 @@ def check() -> None:
     require_package("apollo-torch", extra="apollo", field="optimizer.name", name="apollo")
 
 
-def states(
-    values: Mapping[str, Json], model: ModelHandle, trainable: int
-) -> tuple[int, float | None]:
-    """Two projected moments for each matrix, two moments for other weights."""
-    rank = options_of(Options, values).rank
-    return low_rank_states(model, trainable, rank, projections=True), None
+def needs(values: Mapping[str, Json]) -> frozenset[Need]:
+    """Whole matrices; layer by layer, nothing that wants all gradients."""
+    layerwise = options_of(Options, values).layerwise
+    return frozenset({Need.WHOLE_WEIGHTS}) | (IN_BACKWARD if layerwise else frozenset())
 
 
-def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
+def keeps(values: Mapping[str, Json], model: ModelHandle, trainable: int) -> Kept:
+    """Two projected moments and the projection for each matrix, two moments for other weights."""
+    options = options_of(Options, values)
+    layers = chosen_layers(options.targets, model)
+    return Kept(
+        numbers=low_rank_numbers(layers, trainable, options.rank),
+        gradients=largest_matrix(model) if options.layerwise else None,
+    )
+
+
+def build(values: Mapping[str, Json], model: ModelHandle, weights: Sequence[Weight]) -> Built:
     """apollo-torch's AdamW. Its projectors may be read back from a checkpoint."""
     import torch
     from apollo_torch import APOLLOAdamW
@@ -58,7 +77,7 @@ def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
 
     torch.serialization.add_safe_globals([GradientProjector])
     options = options_of(Options, values)
-    matrices, others = split_matrices(weights, options.targets)
+    matrices, others = split_matrices(weights, chosen_layers(options.targets, model))
     rates = {"learning_rate": options.learning_rate, "weight_decay": options.weight_decay}
     projection = {
         "rank": options.rank,
@@ -70,4 +89,7 @@ def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
     }
     groups = [{**group, **projection} for group in parameter_groups(matrices, **rates)]
     groups += parameter_groups(others, **rates)
-    return APOLLOAdamW(groups, lr=options.learning_rate)
+    made = APOLLOAdamW(groups, lr=options.learning_rate)
+    if options.layerwise:
+        step_in_backward(made, weights)
+    return Built(made)

@@ -7,16 +7,15 @@ leaves out, the block schedule in its checkpoints, is added here, so that a run 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from adapters.optimizers import Weight
+from adapters.optimizers import Built, Weight
 from adapters.packages import require_package
 from domain.fingerprint import Json
 from domain.model_handle import ModelHandle
+from domain.optimizing import Kept, Need
 from domain.section import limited, options_of, section
 
 COPIES = 3
 """Numbers kept for a weight of the active block: two moments and a float32 copy."""
-
-NEEDS = frozenset({"whole_weights"})
 
 
 @section
@@ -38,16 +37,19 @@ def check() -> None:
     require_package("badam", extra="badam", field="optimizer.name", name="badam")
 
 
-def states(
-    values: Mapping[str, Json], model: ModelHandle, trainable: int
-) -> tuple[int, float | None]:
+def needs(values: Mapping[str, Json]) -> frozenset[Need]:
+    """Whole layers."""
+    return frozenset({Need.WHOLE_WEIGHTS})
+
+
+def keeps(values: Mapping[str, Json], model: ModelHandle, trainable: int) -> Kept:
     """Two moments and a copy of one layer, in float32."""
     linear = sum(group.inputs * group.outputs * group.count for group in model.linear)
     layer = linear // model.layers + 2 * model.hidden
-    return COPIES * layer, 4.0
+    return Kept(numbers=COPIES * layer, number_bytes=4.0, gradients=layer)
 
 
-def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
+def build(values: Mapping[str, Json], model: ModelHandle, weights: Sequence[Weight]) -> Built:
     """badam's block optimizer over torch's AdamW, with its schedule in `state_dict`."""
     import torch
 
@@ -57,13 +59,14 @@ def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
         lr=options.learning_rate,
         weight_decay=options.weight_decay,
     )
-    return _resumable()(
+    made = _resumable()(
         base_optimizer=base,
         named_parameters_list=[(weight.name, weight.tensor) for weight in weights],
         switch_block_every=options.switch_every,
         switch_mode=options.order,
         verbose=0,
     )
+    return Built(made)
 
 
 def _resumable() -> type:

@@ -5,15 +5,24 @@ the states have that shape. Other weights are trained by plain AdamW.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from adapters.optimizers import Weight, parameter_groups, split_matrices
+from adapters.optimizers import (
+    IN_BACKWARD,
+    Built,
+    Targets,
+    Weight,
+    chosen_layers,
+    largest_matrix,
+    matrix_weights,
+    parameter_groups,
+    split_matrices,
+    step_in_backward,
+)
 from adapters.packages import require_package
 from domain.fingerprint import Json
-from domain.model_handle import ModelHandle
+from domain.model_handle import LinearLayers, ModelHandle
+from domain.optimizing import Kept, Need
 from domain.section import limited, options_of, section
-
-NEEDS = frozenset({"whole_weights"})
 
 
 @section
@@ -30,8 +39,10 @@ class Options:
     """What an update is multiplied by when it is projected back."""
     update_every: int = limited(200, ge=1)
     """Steps after which the subspace is computed anew."""
-    targets: tuple[str, ...] = ("self_attn", "attn", "attention", "mlp")
-    """Modules whose matrices are projected."""
+    targets: Targets = "all_linear"
+    """Layers whose gradients are projected: all_linear, or names such as [q_proj, v_proj]."""
+    layerwise: bool = False
+    """Step each weight within the backward pass, so that no two gradients exist together."""
 
 
 def check() -> None:
@@ -39,29 +50,37 @@ def check() -> None:
     require_package("galore-torch", extra="galore", field="optimizer.name", name="galore")
 
 
-def states(
-    values: Mapping[str, Json], model: ModelHandle, trainable: int
-) -> tuple[int, float | None]:
+def needs(values: Mapping[str, Json]) -> frozenset[Need]:
+    """Whole matrices; layer by layer, nothing that wants all gradients."""
+    layerwise = options_of(Options, values).layerwise
+    return frozenset({Need.WHOLE_WEIGHTS}) | (IN_BACKWARD if layerwise else frozenset())
+
+
+def keeps(values: Mapping[str, Json], model: ModelHandle, trainable: int) -> Kept:
     """Two projected moments and the projection for each matrix, two moments for other weights."""
-    rank = options_of(Options, values).rank
-    return low_rank_states(model, trainable, rank, projections=True), None
+    options = options_of(Options, values)
+    layers = chosen_layers(options.targets, model)
+    return Kept(
+        numbers=low_rank_numbers(layers, trainable, options.rank),
+        gradients=largest_matrix(model) if options.layerwise else None,
+    )
 
 
-def low_rank_states(model: ModelHandle, trainable: int, rank: int, *, projections: bool) -> int:
-    """Numbers kept for every linear layer in rank r and every other weight in full.
+def low_rank_numbers(layers: Sequence[LinearLayers], trainable: int, rank: int) -> int:
+    """Numbers kept for these layers in rank r, and for every other weight in full.
 
-    The projection has r rows of the shorter side.
+    The projection has r rows of the shorter side. Where only a part of the layers learns, it is
+    taken to be of the same shapes.
     """
-    kept, projected = 0, 0
-    for group in model.linear:
+    kept = 0
+    for group in layers:
         short, long = sorted((group.inputs, group.outputs))
-        r = min(rank, short)
-        kept += (2 * r * long + (r * short if projections else 0)) * group.count
-        projected += short * long * group.count
-    return kept + 2 * max(0, trainable - projected)
+        kept += min(rank, short) * (2 * long + short) * group.count
+    whole = matrix_weights(layers)
+    return kept * min(trainable, whole) // whole + 2 * max(0, trainable - whole)
 
 
-def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
+def build(values: Mapping[str, Json], model: ModelHandle, weights: Sequence[Weight]) -> Built:
     """galore-torch's AdamW. Its projectors may be read back from a checkpoint."""
     import torch
     from galore_torch import GaLoreAdamW
@@ -69,7 +88,7 @@ def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
 
     torch.serialization.add_safe_globals([GaLoreProjector])
     options = options_of(Options, values)
-    matrices, others = split_matrices(weights, options.targets)
+    matrices, others = split_matrices(weights, chosen_layers(options.targets, model))
     rates = {"learning_rate": options.learning_rate, "weight_decay": options.weight_decay}
     projection = {
         "rank": options.rank,
@@ -79,4 +98,7 @@ def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
     }
     groups = [{**group, **projection} for group in parameter_groups(matrices, **rates)]
     groups += parameter_groups(others, **rates)
-    return GaLoreAdamW(groups, lr=options.learning_rate, no_deprecation_warning=True)
+    made = GaLoreAdamW(groups, lr=options.learning_rate, no_deprecation_warning=True)
+    if options.layerwise:
+        step_in_backward(made, weights)
+    return Built(made)

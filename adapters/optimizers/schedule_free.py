@@ -1,15 +1,13 @@
 """Schedule-free AdamW: averaging in place of a learning-rate schedule (Defazio et al. 2024)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from adapters.optimizers import Weight, parameter_groups
+from adapters.optimizers import Built, Weight, parameter_groups
 from adapters.packages import require_package
 from domain.fingerprint import Json
 from domain.model_handle import ModelHandle
+from domain.optimizing import Kept, Need
 from domain.section import limited, options_of, section
-
-NEEDS = frozenset({"constant_rate"})
 
 
 @section
@@ -33,15 +31,22 @@ def check() -> None:
     )
 
 
-def states(
-    values: Mapping[str, Json], model: ModelHandle, trainable: int
-) -> tuple[int, float | None]:
+def needs(values: Mapping[str, Json]) -> frozenset[Need]:
+    """A rate that stays."""
+    return frozenset({Need.CONSTANT_RATE})
+
+
+def keeps(values: Mapping[str, Json], model: ModelHandle, trainable: int) -> Kept:
     """The fast weight and the gradient's mean square for each weight."""
-    return 2 * trainable, None
+    return Kept(numbers=2 * trainable)
 
 
-def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
-    """schedulefree's AdamW; the trainer switches it between training and evaluation."""
+def build(values: Mapping[str, Json], model: ModelHandle, weights: Sequence[Weight]) -> Built:
+    """schedulefree's AdamW; the average is what is evaluated and saved.
+
+    transformers switches it to the average for evaluations and back for training; it learns at a
+    point between average and fast weights.
+    """
     from schedulefree import AdamWScheduleFree
 
     options = options_of(Options, values)
@@ -49,4 +54,5 @@ def build(values: Mapping[str, Json], weights: Sequence[Weight]) -> Any:
         weights, learning_rate=options.learning_rate, weight_decay=options.weight_decay
     )
     betas = (options.beta1, options.beta2)
-    return AdamWScheduleFree(groups, lr=options.learning_rate, betas=betas)
+    made = AdamWScheduleFree(groups, lr=options.learning_rate, betas=betas)
+    return Built(made, finish=made.eval)

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from adapters.packages import require_package
+from adapters.quantizers import rows_per_weight
 from domain.fingerprint import Json
+from domain.hardware import Hardware
+from domain.model_handle import ModelHandle
 from domain.precision import PrecisionPolicy
 from domain.section import options_of, section
 
 BLOCK = 64
 """Weights that share one scale."""
+ROW_BYTES = 4
+"""8 bits: bytes of a row's scale."""
 DOUBLE_BLOCK = 256
 """Scales that share one second-level scale."""
 
@@ -26,21 +31,32 @@ class Options:
     """4 bits: pack the scales too."""
 
 
+def bytes_of(settings: Mapping[str, Any]) -> float:
+    """Packed bits, and the scales of 4 bits; those of 8 bits, 4 bytes a row, are left out."""
+    if not settings.get("load_in_4bit"):
+        return 1.0
+    return _four_bits(double=bool(settings.get("bnb_4bit_use_double_quant")))
+
+
+def _four_bits(*, double: bool) -> float:
+    """Half a byte plus the share of the scales: 0.516 with double quantization."""
+    return 0.5 + (1 + 4 / DOUBLE_BLOCK if double else 4) / BLOCK
+
+
 class Backend:
     """Implements ports.quant.QuantBackend."""
 
-    def check(self, options: Mapping[str, Json]) -> None:
+    def check(self, options: Mapping[str, Json], model: ModelHandle, hardware: Hardware) -> None:
         """Raises HextuneError where bitsandbytes is not installed."""
         name = "bitsandbytes"
         require_package(name, extra=name, field="quantization.name", name=name)
 
-    def bytes_per_weight(self, options: Mapping[str, Json]) -> float:
-        """Packed bits plus the share of the scales: 0.516 at 4 bits with double quantization."""
+    def bytes_per_weight(self, options: Mapping[str, Json], model: ModelHandle) -> float:
+        """Packed bits plus the share of the scales, which 8 bits have for each row."""
         chosen = options_of(Options, options)
         if chosen.bits == 8:
-            return 1.0
-        scale = 1 + 4 / DOUBLE_BLOCK if chosen.double else 4
-        return 0.5 + scale / BLOCK
+            return 1 + ROW_BYTES * rows_per_weight(model)
+        return _four_bits(double=chosen.double)
 
     def loading(self, options: Mapping[str, Json], precision: PrecisionPolicy) -> Any:
         """transformers' BitsAndBytesConfig."""

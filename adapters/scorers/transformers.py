@@ -11,14 +11,14 @@ Shapes: B rows of a batch, P tokens of the prefix, T tokens of the longest rest,
 """
 
 import copy
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 
 from adapters.engines.transformers import DEVICES
+from adapters.models.attaching import attached
 from adapters.models.hf import load_network, tokenizer_of
 from domain.errors import fail
 from domain.hardware import Hardware
@@ -54,9 +54,7 @@ class Scorer:
         handle = resolved.handle
         network = load_network(handle, dtype=choose_precision(PrecisionSection(), hardware).compute)
         if handle.adapters:
-            from peft import PeftModel
-
-            network = PeftModel.from_pretrained(network, handle.adapters[0])
+            network = attached(network, handle.adapters)
         self._device = DEVICES.get(hardware.kind, hardware.kind.value)
         self._network = network.to(self._device).eval()
         self._tokenizer = tokenizer_of(handle)
@@ -98,9 +96,9 @@ class Scorer:
         import torch
 
         plain = self._served[model].adapter is None and len(self._served) > 1
-        with torch.inference_mode():
-            with self._network.disable_adapter() if plain else nullcontext():
-                yield
+        adapter = self._network.disable_adapter() if plain else nullcontext()
+        with torch.inference_mode(), adapter:
+            yield
 
     def _rows(self, group: ScoredGroup) -> tuple[list[_Row], list[int]]:
         """(the distinct rows of a group, the longest first; numbers of items that are too long).
@@ -209,5 +207,7 @@ def _shared(rows: Sequence[_Row]) -> int:
     """Tokens all rows begin with, each keeping those whose successors are scored."""
     if not rows:
         return 0
-    common = len(os.path.commonprefix([row.ids for row in rows]))  # type: ignore[type-var]
+    ids = [row.ids for row in rows]
+    pairs = zip(min(ids), max(ids), strict=False)
+    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     return min(common, *(len(row.ids) - row.positions for row in rows))

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from adapters.models.media_inputs import MediaCollator
+from adapters.stages import Parts
 from domain.dataset import DatasetKind
 from domain.errors import fail
 from domain.masking import EncodedRow
 from domain.prepared import EncodedStream, PreparedData
+from domain.fingerprint import Json
 from domain.section import section
 from domain.stage import TrainingStage
 
@@ -25,20 +27,16 @@ class Options:
     """Stage sft has no options of its own."""
 
 
-def build_trainer(
-    network: Any,
-    tokenizer: Any,
-    data: PreparedData,
-    arguments: Mapping[str, Any],
-    callbacks: list[Any],
-) -> Any:
-    """A trainer over rows that are final: nothing is cut, packed or masked.
+def check(values: Mapping[str, Json]) -> None:
+    """No options contradict each other."""
 
-    `tokenizer` is the processor of a multimodal model; its inputs are made batch by batch.
-    """
+
+def build_trainer(parts: Parts) -> Any:
+    """A trainer over rows that are final: nothing is cut, packed or masked."""
     from transformers import ProcessorMixin
     from trl import SFTConfig, SFTTrainer
 
+    data, tokenizer = parts.data, parts.tokenizer
     packs = data.packs
     shows = isinstance(tokenizer, ProcessorMixin) and packs is None
     if data.stream is not None:
@@ -46,14 +44,14 @@ def build_trainer(
     else:
         rows = _dataset(data.train, shows) if packs is None else _packed(data.train, packs)
     return SFTTrainer(
-        model=network,
+        model=parts.network,
         args=SFTConfig(
-            **arguments,
+            **parts.arguments,
             max_length=None,
             packing=False,
             padding_free=packs is not None,
             pad_to_multiple_of=None,
-            router_aux_loss_coef=0.0,
+            router_aux_loss_coef=parts.router_aux_loss,
             remove_unused_columns=not shows,
             dataset_kwargs={"skip_prepare_dataset": True} if shows else None,
         ),
@@ -61,7 +59,7 @@ def build_trainer(
         train_dataset=rows,
         eval_dataset=_dataset(data.eval, shows) if data.eval else None,
         processing_class=tokenizer,
-        callbacks=callbacks,
+        callbacks=list(parts.callbacks),
     )
 
 

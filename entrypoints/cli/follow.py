@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +10,7 @@ import typer
 
 from domain.errors import ExitCode, HextuneError
 from domain.events import EventKind, JobEvent
-from domain.job import Job, JobStatus
+from domain.job import Job, JobKind, JobStatus
 from entrypoints.container import Container
 
 EXITS = {
@@ -116,6 +116,14 @@ class BarView:
                 completed=data["step"],
                 figures=figures(data),
             )
+        elif event.kind is EventKind.PROGRESS:
+            self._bar.update(
+                self._task,
+                description=str(data["title"]),
+                total=data["total_steps"],
+                completed=data["step"],
+                figures=pace(data),
+            )
         elif event.kind is EventKind.PHASE:
             self._bar.update(self._task, description=str(data["phase"]))
         else:
@@ -139,6 +147,11 @@ def figures(data: Mapping[str, Any]) -> str:
     )
 
 
+def pace(data: Mapping[str, Any]) -> str:
+    """The pace of an evaluation in one line."""
+    return f"{data['per_s']:.2f}/s  {shown_time(data['eta_s'])} left"
+
+
 def shown_time(seconds: float) -> str:
     """A duration such as 1:02:03 or 4:05."""
     minutes, rest = divmod(round(seconds), 60)
@@ -154,6 +167,8 @@ def event_lines(event: JobEvent) -> Iterator[str]:
             yield str(data["phase"])
         case EventKind.STEP:
             yield f"step {data['step']}/{data['total_steps']}  {figures(data)}"
+        case EventKind.PROGRESS:
+            yield f"{data['title']}: {data['step']}/{data['total_steps']}  {pace(data)}"
         case EventKind.EVALUATION:
             loss, perplexity = data["loss"], data["perplexity"]
             yield f"held out: loss {loss:.4f}, perplexity {perplexity:.2f} at step {data['step']}"
@@ -171,14 +186,23 @@ def _view(as_json: bool) -> JsonView | LineView | BarView:
     return BarView() if sys.stderr.isatty() else LineView()
 
 
+NEXT: Mapping[JobKind, Callable[[str], Sequence[str]]] = {
+    JobKind.TRAIN: lambda name: (
+        f"  chat    tune chat {name}",
+        f"  merge   tune merge {name} --output merged",
+    ),
+    JobKind.EVALUATE: lambda name: (f"  results tune eval show {name}",),
+}
+"""What one does with a finished run."""
+
+
 def _say_end(job: Job) -> None:
     """How the run ended, and where to look next."""
     if job.status is JobStatus.SUCCEEDED:
         lines = [
             f"done: {job.folder}",
             f"  report  {job.folder}/report.html",
-            f"  chat    tune chat {job.id}",
-            f"  merge   tune merge {job.id} --output merged",
+            *NEXT[job.kind](job.id),
         ]
     elif job.status is JobStatus.STOPPED:
         lines = [f"stopped and saved; continue with: tune resume {job.id}"]

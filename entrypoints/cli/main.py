@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from domain.errors import HextuneError
-from entrypoints.cli.commands import data, data_free, inspect, model, monitor, runs, serve, train
+from entrypoints.cli.commands import (
+    data,
+    data_free,
+    evaluate,
+    inspect,
+    model,
+    monitor,
+    runs,
+    serve,
+    train,
+)
 
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -30,6 +40,7 @@ for _part in (data_free, train, runs, model, monitor, inspect):
     _part.register(app)
 app.add_typer(serve.app, name="serve")
 app.add_typer(data.app, name="data")
+app.add_typer(evaluate.app, name="eval")
 app.add_typer(model.app, name="model")
 
 

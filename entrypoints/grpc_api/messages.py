@@ -35,6 +35,7 @@ def job_message(job: Job) -> jobs_pb2.Job:
     return jobs_pb2.Job(
         id=job.id,
         name=job.name,
+        kind=f"JOB_KIND_{job.kind.name}",
         status=f"JOB_STATUS_{job.status.name}",
         folder=job.folder,
         spec_hash=job.spec_hash,

@@ -44,7 +44,7 @@ class ExecuteRun:
         try:
             outcome = self._run(job, resume, stop_asked)
         except HextuneError as error:
-            return self.jobs.end(job, EventKind.FAILED, _event_data(error))
+            return self.jobs.end(job, EventKind.FAILED, failure_data(error))
         if outcome.stopped:
             return self.jobs.end(job, EventKind.STOPPED, {"step": outcome.step})
         return self.jobs.end(job, EventKind.SUCCEEDED, outcome.results)
@@ -68,7 +68,7 @@ class ExecuteRun:
             spec=spec,
             plan=plan,
             data=planned.data,
-            model=self.models.load(spec.model, plan.precision, packing),
+            model=self.models.load(planned.model, plan.precision, packing),
             folder=job.folder,
             resume=resume,
             stop_asked=stop_asked,
@@ -117,7 +117,8 @@ class ExecuteRun:
         self.jobs.write_text(job, name, json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def _event_data(error: HextuneError) -> dict[str, Json]:
+def failure_data(error: HextuneError) -> dict[str, Json]:
+    """What the event of a failed run says: the first problem, and the messages of the others."""
     first = error.problems[0].as_json()
     others: list[Json] = [other.message for other in error.problems[1:]]
     return {**first, "others": others}

@@ -1,11 +1,12 @@
 """Find runs as they are now: a run whose worker has died is recorded as failed."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.errors import fail, problem
 from domain.events import EventKind
-from domain.job import Job, JobStatus
+from domain.job import Job, JobKind, JobStatus
 from ports.jobs import JobStore
 from ports.launcher import WorkerLauncher
 from ports.surroundings import Surroundings
@@ -31,11 +32,36 @@ class FindRun:
         return [self._true_state(job) for job in self.jobs.all()]
 
     def finished(self, name: str) -> Job:
-        """A run that has a result. Raises HextuneError where it has none yet."""
-        job = self(name)
+        """A finished training run; `last` is the newest one, whatever was evaluated since.
+
+        Raises HextuneError where it has no model that writes, or none yet.
+        """
+        job = self.newest(JobKind.TRAIN) if name == "last" else self(name)
+        if job.kind is not JobKind.TRAIN:
+            raise fail("run-is-evaluation", name=job.id)
         if job.status is not JobStatus.SUCCEEDED:
             raise fail("run-no-result", name=job.id, status=job.status.value)
+        results = json.loads(self.jobs.read_text(job, "results.json") or "{}")
+        if results.get("yields") == "reward_model":
+            raise fail("run-scores", name=job.id)
         return job
+
+    def evaluated(self, name: str) -> Job:
+        """A finished evaluation; `last` is the newest one.
+
+        Raises HextuneError where it is something else, or not finished.
+        """
+        job = self.newest(JobKind.EVALUATE) if name == "last" else self(name)
+        if job.kind is not JobKind.EVALUATE or job.status is not JobStatus.SUCCEEDED:
+            raise fail(
+                "run-no-evaluation", name=job.id, kind=job.kind.value, status=job.status.value
+            )
+        return job
+
+    def newest(self, kind: JobKind) -> Job:
+        """The newest run of a kind; the newest of all where there is none. Raises HextuneError."""
+        of_kind = (job for job in self.all() if job.kind is kind)
+        return next(of_kind, None) or self("last")
 
     def _true_state(self, job: Job) -> Job:
         if job.status.ended or self._in_hand(job):

@@ -96,7 +96,7 @@ class InspectData:
             yield row.row.as_json()
 
     def _encoder(self, spec: RunSpec) -> tuple[ConversationEncoder, int]:
-        handle = self.models.inspect(spec.model)
+        handle = self.models.inspect(spec.model).stretched(spec.model.rope, spec.data.max_tokens)
         if not handle.has_chat_template:
             raise fail("rule-no-chat-template", model=handle.name)
         return self.models.encoder(handle), spec.data.row_limit(handle.context_tokens)

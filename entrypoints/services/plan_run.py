@@ -1,17 +1,23 @@
 """Plan a run: everything resolved and every mistake found before any weight is loaded."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from domain.attention import choose_attention
+from domain.dataset import DatasetKind
 from domain.errors import HextuneError, Problem
+from domain.hardware import Hardware
 from domain.model_handle import ModelHandle
 from domain.planning import estimate, make_plan
 from domain.prepared import PreparedData
-from domain.rules import RuleContext, broken_rules
+from domain.rope import RopeSection
+from domain.rule_context import RuleContext
+from domain.rules import broken_rules
 from domain.run_plan import RunPlan, TrainerFacts
-from domain.run_spec import RunSpec
+from domain.run_spec import ModelSection, RunSpec
 from entrypoints.services.encode_rows import Preparation
+from entrypoints.services.find_adapters import FindAdapters
 from entrypoints.services.prepare_data import PrepareData
 from ports.hardware import HardwareProbe
 from ports.model import ModelBackend
@@ -29,6 +35,8 @@ class Planned:
     document: SpecDocument
     plan: RunPlan
     data: PreparedData
+    model: ModelSection
+    """The spec's model, its adapters as folders, its attention and rope factor chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +49,36 @@ class PlanRun:
     quantizer: Callable[[str], QuantBackend]
     hardware: HardwareProbe
     prepare: PrepareData
+    adapters: FindAdapters
 
     def __call__(self, text: SpecText) -> Planned:
         """The plan. Raises HextuneError with every problem that can be found in one go."""
         document = self.reader.read(text)
         spec, hardware, found = document.spec, self.hardware.probe(), _Findings()
-        model = found.attempt(lambda: self.models.inspect(spec.model))
+        section = found.attempt(lambda: self.adapters.in_section(spec.model))
+        model = found.attempt(lambda: self._inspect(section, spec) if section else None)
         facts = found.attempt(lambda: self.trainer.facts(spec, model) if model else None)
-        packed = found.attempt(lambda: self._bytes_per_packed_weight(spec))
+        packed = found.attempt(lambda: self._packed_bytes(spec, model, hardware))
         data = found.attempt(lambda: self._data(spec, model, facts))
         memory = None
         if model and facts and data:
             memory = estimate(spec, hardware, model, facts, packed, data.longest)
+        versions = self.hardware.versions()
         context = RuleContext(
-            spec=spec, hardware=hardware, model=model, trainer=facts, data=data, memory=memory
+            spec=spec,
+            hardware=hardware,
+            model=model,
+            trainer=facts,
+            data=data,
+            memory=memory,
+            versions=versions,
         )
         problems = [document.placed(item) for item in found.problems]
         problems += broken_rules(context, document.place)
-        if problems or not (model and facts and data and memory):
+        if problems or not (section and model and facts and data and memory):
             raise HextuneError(problems)
+        compute = context.precision.compute
+        attention = choose_attention(spec.model.attention, hardware, versions, compute)
         plan = make_plan(
             spec=spec,
             origins=document.origins,
@@ -68,22 +87,36 @@ class PlanRun:
             trainer=facts,
             data=data,
             memory=memory,
+            attention=attention,
             warnings=broken_rules(context, document.place, warnings=True),
         )
-        return Planned(document=document, plan=plan, data=data)
+        rope = RopeSection(type=model.rope.type, factor=model.rope.factor) if model.rope else None
+        section = replace(section, attention=attention.name, rope=rope)
+        return Planned(document=document, plan=plan, data=data, model=section)
 
-    def _bytes_per_packed_weight(self, spec: RunSpec) -> float | None:
-        if spec.quantization is None:
+    def _inspect(self, section: ModelSection, spec: RunSpec) -> ModelHandle:
+        return self.models.inspect(section).stretched(section.rope, spec.data.max_tokens)
+
+    def _packed_bytes(
+        self, spec: RunSpec, model: ModelHandle | None, hardware: Hardware
+    ) -> float | None:
+        """Bytes of one packed weight, packed while loading or before; None for plain weights."""
+        if model is None:
             return None
-        quantizer = self.quantizer(spec.quantization.name)
-        quantizer.check(spec.quantization.options)
-        return quantizer.bytes_per_weight(spec.quantization.options)
+        if spec.quantization is not None:
+            quantizer = self.quantizer(spec.quantization.name)
+            quantizer.check(spec.quantization.options, model, hardware)
+            return quantizer.bytes_per_weight(spec.quantization.options, model)
+        if model.packed is None or model.packed.bytes_per_weight is None:
+            return None
+        self.quantizer(model.packed.by).check({}, model, hardware)
+        return model.packed.bytes_per_weight
 
     def _data(
         self, spec: RunSpec, model: ModelHandle | None, facts: TrainerFacts | None
     ) -> PreparedData | None:
         """Encoded rows; without a model that can encode, the rows are checked all the same."""
-        if not (model and facts and model.has_chat_template):
+        if not (model and facts and (model.has_chat_template or facts.eats is DatasetKind.TEXT)):
             self.prepare.check(spec.data, spec.seed)
             return None
         asked = Preparation(

@@ -1,5 +1,6 @@
 """Prepare data: aligned rows are encoded, cut, packed and split, with an account of each."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -80,7 +81,8 @@ class PrepareData:
         """Held-out rows as ever, the first training rows, and the stream of all of them."""
         others = replace(data, train=(), streaming=False)
         prepared = self(others, encoder, replace(asked, packing=False))
-        stream = StreamData(AlignData(self.reader), encoder, data, asked)
+        account = StreamAccount(most_listed=sys.maxsize)
+        stream = StreamData(AlignData(self.reader), encoder, data, asked, account)
         once = stream.once(asked.seed)
         first = list(islice(chain.from_iterable(once), STREAMED_SAMPLE))
         lengths = [len(row.input_ids) for row in first]

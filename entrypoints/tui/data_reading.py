@@ -6,13 +6,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from domain.data_report import DataReport
 from domain.errors import fail
 from domain.job import Job
-from domain.run_spec import RunSpec
-from ports.spec_reader import SpecText
 
 if TYPE_CHECKING:
+    from domain.data_report import DataReport
+    from domain.run_spec import RunSpec
     from entrypoints.container import Container
     from entrypoints.services.inspect_data import ShownRow
 
@@ -27,7 +26,7 @@ class DataReader:
         self._container = container
         self._lock = Lock()
 
-    def report(self, job: Job) -> DataReport:
+    def report(self, job: Job) -> "DataReport":
         """The account of all rows. Raises HextuneError for sources that cannot be read."""
         with self._lock, self._inside(job.working_folder):
             report: DataReport = self._container.inspect_data().report(self._spec(job))
@@ -38,7 +37,9 @@ class DataReader:
         with self._lock, self._inside(job.working_folder):
             return list(self._container.inspect_data().show(self._spec(job), first, CHUNK_ROWS))
 
-    def _spec(self, job: Job) -> RunSpec:
+    def _spec(self, job: Job) -> "RunSpec":
+        from ports.spec_reader import SpecText
+
         text = self._container.jobs().read_text(job, "spec.json") or ""
         recorded = SpecText(text=text, format="json", source="spec.json")
         spec: RunSpec = self._container.spec_reader().read(recorded).spec

@@ -3,7 +3,16 @@
 from domain.events import EventKind, JobEvent
 from entrypoints.tui.shown import Texts, figure, number
 
-PHASES = ("planning", "loading", "data", "rehearsal", "training", "saving", "reporting")
+PHASES = (
+    "planning",
+    "loading",
+    "data",
+    "rehearsal",
+    "training",
+    "measuring",
+    "saving",
+    "reporting",
+)
 """Phases that locales name; a phase of a later version is shown as it is."""
 FORMATS = {
     "step": ".0f",
@@ -11,6 +20,7 @@ FORMATS = {
     "loss": ".4f",
     "perplexity": ".2f",
     "learning_rate": ".2e",
+    "per_s": ".2f",
 }
 """Figures that lines of events name."""
 COLOURS = {
@@ -27,7 +37,9 @@ COLOURS = {
 def event_line(texts: Texts, event: JobEvent) -> str:
     """One line on an event."""
     facts = {key: number(figure(event.data, key), pattern) for key, pattern in FORMATS.items()}
-    if event.kind is EventKind.PHASE:
+    if event.kind is EventKind.PROGRESS:
+        facts["title"] = str(event.data["title"])
+    elif event.kind is EventKind.PHASE:
         phase = str(event.data["phase"])
         facts["phase"] = texts(f"phases.{phase}") if phase in PHASES else phase
     elif event.kind in (EventKind.WARNING, EventKind.FAILED):

@@ -49,6 +49,7 @@ KEYS = (
     Key("quit", "q,ctrl+c", "q", "quit"),
     Key("previous", "left,p", "←", "previous", Scope.DATA),
     Key("next", "right,n", "→", "next", Scope.DATA),
+    Key("part", "tab", "tab", None, Scope.DATA, in_footer=False),
     Key("ids", "i", "i", "ids", Scope.DATA),
     Key("leave", "escape,q", "esc", "leave", Scope.DATA),
     Key("save", "s", "s", "save", Scope.STOP),

@@ -45,6 +45,8 @@ class RunRecord:
             self.step, self.newest = step, event.data
             _add(self.losses, step, figure(event.data, "loss"))
             _add(self.gradients, step, figure(event.data, "grad_norm"))
+        elif event.kind is EventKind.PROGRESS:
+            self.step, self.newest, self.checkpoint = step, event.data, step
         elif event.kind is EventKind.EVALUATION:
             _add(self.evaluations, step, figure(event.data, "loss"))
         elif event.kind is EventKind.CHECKPOINT:

@@ -57,7 +57,7 @@ class RunReader:
             seq = event.seq
             if event.kind is EventKind.STEP:
                 step, loss = int(figure(event.data, "step") or 0), figure(event.data, "loss")
-            elif event.kind is EventKind.RESUMED:
+            elif event.kind in (EventKind.PROGRESS, EventKind.RESUMED):
                 step = int(figure(event.data, "step") or 0)
         row = RunRow(job=job, step=step, loss=loss)
         self._last[job.id] = (row, seq)

@@ -115,10 +115,6 @@ def _answer(handle: ModelHandle) -> str:
 
 
 FAILING = {
-    "granitemoe": "training fails: TRL 1.16 asks the config for `num_experts` when it adds the "
-    "router's loss, and Granite calls them `num_local_experts`",
-    "granitemoehybrid": "training fails: TRL 1.16 asks the config for `num_experts` when it adds "
-    "the router's loss, and Granite calls them `num_local_experts`",
     "llama4_text": "training fails: TRL 1.16 asks `base_model` for hidden states, and "
     "transformers' Llama4ForCausalLM names a prefix that it does not have",
 }

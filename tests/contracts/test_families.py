@@ -39,7 +39,7 @@ def test_a_type_trains_saves_reloads_merges_and_generates(kind: str, tmp_path: P
 @pytest.mark.parametrize("kind", FAILING)
 def test_a_type_that_fails_still_does(kind: str, tmp_path: Path) -> None:
     """When a library mends it, the type leaves FAILING and its row says `works`."""
-    with pytest.raises(AttributeError, match=r"num_experts|last_hidden_state"):
+    with pytest.raises(AttributeError, match="last_hidden_state"):
         run_family(kind, tmp_path)
 
 

@@ -1,6 +1,7 @@
 """What every JobStore promises."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from adapters.jobs_files import FileJobStore
 from domain.errors import HextuneError
 from domain.events import EventKind
-from domain.job import Job, JobStatus, WorkerId
+from domain.job import Job, JobKind, JobStatus, WorkerId
 from ports.jobs import JobStore
 from tests.fakes.jobs import FakeJobStore
 
@@ -93,6 +94,19 @@ def test_a_worker_stays_on_record_when_the_job_is_saved(store: JobStore) -> None
     store.save(made.moved(JobStatus.RUNNING))
     found = store.get("aa-1")
     assert (found.status, found.worker) == (JobStatus.RUNNING, worker)
+
+
+def test_lines_come_back_in_order_whatever_is_in_them(store: JobStore) -> None:
+    made = store.create(job("aa-1"), {})
+    assert list(store.lines(made, "predictions.jsonl")) == []
+    for line in ("first", "ж 中\u2028 same line", ""):
+        store.append_line(made, "predictions.jsonl", line)
+    assert list(store.lines(made, "predictions.jsonl")) == ["first", "ж 中\u2028 same line", ""]
+
+
+def test_the_kind_of_a_job_is_kept(store: JobStore) -> None:
+    store.create(replace(job("aa-1"), kind=JobKind.EVALUATE), {})
+    assert store.get("aa-1").kind is JobKind.EVALUATE
 
 
 def test_a_disk_without_room_is_refused(store: JobStore) -> None:

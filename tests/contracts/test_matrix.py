@@ -17,9 +17,19 @@ METHODS = FolderCatalog().names("methods")
 CELLS = [(method, feature) for method in METHODS for feature in FEATURES]
 REFUSED = {
     (method, feature): "rule-quantized-needs-adapter"
-    for method in ("freeze", "full", "llama_pro", "loha")
+    for method in ("freeze", "full", "llama_pro", "loha", "lokr")
     for feature in ("4 bits", "8 bits")
+} | {
+    (method, feature): rule
+    for method in METHODS
+    for feature, rule in (
+        ("flash attention", "rule-attention-unavailable"),
+        ("Liger", "rule-kernels-unavailable"),
+        ("Unsloth", "rule-kernels-unavailable"),
+    )
 }
+REFUSED |= {("continued", feature.name): "rule-nothing-to-continue" for feature in FEATURES}
+"""What planning refuses on a CPU, where the reference model has no adapters."""
 
 
 @pytest.fixture(scope="module")

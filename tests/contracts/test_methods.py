@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,9 @@ VARIANTS: Mapping[str, list[dict[str, Any]]] = {
         {"rank": 4, "dropout": 0.1},
         {"rank": 4, "targets": ["q_proj", "v_proj"]},
         {"rank": 4},
+        {"rank": 4, "targets": ["*.layers.1.mlp.*", "q_proj"]},
+        {"rank": 4, "only_layers": [1]},
+        {"rank": 4, "extra": ["embed_tokens", "norm"]},
         {"rank": 4, "rslora": True},
         {"rank": 4, "dora": True},
         {"rank": 4, "plus_ratio": 8.0},
@@ -37,10 +41,15 @@ VARIANTS: Mapping[str, list[dict[str, Any]]] = {
         {"rank": 4, "init": "orthogonal"},
         {"rank": 4, "init": "pissa"},
         {"rank": 4, "init": "pissa_fast"},
+        {"rank": 4, "init": "pissa", "rslora": True},
         {"rank": 4, "init": "olora"},
+        {"rank": 4, "init": "eva"},
     ],
     "llama_pro": [{"new_layers": 1}, {"new_layers": 2}],
+    "adalora": [{"rank": 2, "start_rank": 4}],
     "loha": [{"rank": 4}],
+    "lokr": [{"rank": 4}],
+    "ia3": [{}, {"targets": ["k_proj", "v_proj", "down_proj"], "at_inputs": ["down_proj"]}],
     "oft": [{"block_size": 8}],
     "vera": [{"rank": 16}],
 }
@@ -49,7 +58,7 @@ IDS = [
     "-".join([name, *(f"{key}={value}" for key, value in options.items())])
     for name, options in CASES
 ]
-RATES = {"vera": 0.1, "full": 3e-3, "freeze": 1e-2, "llama_pro": 2e-3}
+RATES = {"vera": 0.1, "ia3": 0.1, "adalora": 0.1, "full": 3e-3, "freeze": 1e-2, "llama_pro": 2e-3}
 
 RELOADED = """
 import json, sys, torch
@@ -76,6 +85,8 @@ class Trained:
     """Of the network as training left it, after the last of 40 tokens."""
     folder: Path
     """Where the result is."""
+    moved: int
+    """Tensors of the model whose values are not found in it any more."""
 
     @property
     def loading(self) -> tuple[str, str, bool]:
@@ -85,7 +96,8 @@ class Trained:
 
 
 def test_every_method_of_the_catalogue_has_a_case() -> None:
-    assert set(VARIANTS) == set(FolderCatalog().names("methods"))
+    named = {*VARIANTS, "continued"}  # which has tests of its own in test_adapters.py
+    assert named == set(FolderCatalog().names("methods"))
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +138,7 @@ def _trained(container: Container, planned: Planned, folder: Path) -> Trained:
 
     spec, plan = planned.document.spec, planned.plan
     loaded = container.models().load(spec.model, plan.precision, None)
+    before = values_of(loaded.network)
     events: list[tuple[EventKind, Mapping[str, Json]]] = []
     request = TrainRequest(
         spec=spec,
@@ -139,7 +152,14 @@ def _trained(container: Container, planned: Planned, folder: Path) -> Trained:
     outcome = container.trainer().train(request, lambda kind, data: events.append((kind, data)))
     with torch.inference_mode():
         output = loaded.network.eval()(input_ids=torch.arange(3, 43)[None])
-    return Trained(planned, outcome, losses(events), output.logits[0, -1].tolist(), folder)
+    logits = output.logits[0, -1].tolist()
+    moved = (before - values_of(loaded.network)).total()
+    return Trained(planned, outcome, losses(events), logits, folder, moved)
+
+
+def values_of(network: Any) -> Counter[bytes]:
+    """The values of every tensor, so that a tensor is found again under whatever name."""
+    return Counter(weight.detach().numpy().tobytes() for weight in network.parameters())
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=IDS)
@@ -152,8 +172,13 @@ def test_the_loss_falls_and_as_many_weights_learn_as_planned(
     method = FolderCatalog().part("methods", spec.method.name)
     network = container.models().load(spec.model, plan.precision, None).network
     tuned = method.prepare(spec.method.options, plan.model, network).network
-    learning = sum(weight.numel() for weight in tuned.parameters() if weight.requires_grad)
-    assert learning == plan.trainer.trainable == found.outcome.results["trainable"]
+    learning = [weight for weight in tuned.parameters() if weight.requires_grad]
+    count = sum(weight.numel() for weight in learning)
+    assert count == plan.trainer.trainable == found.outcome.results["trainable"]
+    if plan.trainer.changes_base and plan.trainer.adapter_based:
+        assert found.moved == sum(group.count for group in plan.model.linear)
+    else:
+        assert found.moved == (0 if plan.trainer.adds_weights else len(learning))
 
 
 def test_what_is_saved_gives_the_trained_logits_in_a_fresh_process(
@@ -173,7 +198,11 @@ def test_what_is_saved_gives_the_trained_logits_in_a_fresh_process(
         assert logits == pytest.approx(trained(number).logits, abs=2e-5), IDS[number]
 
 
-ADAPTERS = [n for n, (name, _) in enumerate(CASES) if name in ("lora", "loha", "oft", "vera")]
+ADAPTERS = [
+    number
+    for number, (name, _) in enumerate(CASES)
+    if FolderCatalog().part("methods", name).ADAPTER_BASED
+]
 
 
 @pytest.mark.parametrize("number", ADAPTERS, ids=[IDS[n] for n in ADAPTERS])
@@ -193,7 +222,9 @@ RESUMED = [
     "lora-rank=4-dropout=0.1",
     "lora-rank=4-dora=True",
     "lora-rank=4-init=pissa_fast",
+    "lora-rank=4-init=eva",
     "llama_pro-new_layers=1",
+    "adalora-rank=2-start_rank=4",
     "oft-block_size=8",
 ]
 
@@ -231,10 +262,19 @@ def test_lora_plus_lets_b_learn_faster(trained: Callable[[int], Trained]) -> Non
     ("method", "code"),
     [
         ({"name": "lora", "init": "pissa", "dora": True}, "rule-init-variant"),
-        ({"name": "lora", "init": "olora", "rslora": True}, "rule-init-variant"),
+        ({"name": "lora", "init": "olora", "extra": ["norm"]}, "rule-init-variant"),
+        ({"name": "lora", "init": "orthogonal", "rank": 3}, "rule-odd-rank"),
+        ({"name": "lora", "init": "pissa", "rank": 33}, "rule-init-rank"),
+        ({"name": "lora", "init": "eva", "rank": 40}, "rule-init-rank"),
+        ({"name": "lora", "init": "loftq"}, "rule-packed-needed"),
+        ({"name": "lora", "only_layers": [0, 2]}, "rule-no-such-layer"),
+        ({"name": "lora", "targets": ["*.moe.*"]}, "rule-unknown-layers"),
+        ({"name": "lora", "extra": ["wte"]}, "rule-unknown-parts"),
+        ({"name": "adalora", "rank": 8, "start_rank": 8}, "rule-start-rank"),
+        ({"name": "ia3", "at_inputs": ["w_pack"]}, "rule-unknown-layers"),
         ({"name": "freeze", "layers": 3}, "rule-too-many-layers"),
-        ({"name": "freeze", "modules": ["moe"]}, "rule-unknown-layers"),
-        ({"name": "freeze", "extra": ["wte"]}, "rule-unknown-layers"),
+        ({"name": "freeze", "modules": ["moe"]}, "rule-unknown-parts"),
+        ({"name": "freeze", "extra": ["wte"]}, "rule-unknown-parts"),
         ({"name": "llama_pro", "new_layers": 3}, "rule-uneven-layers"),
         ({"name": "oft", "block_size": 24}, "rule-block-size"),
         ({"name": "vera", "targets": ["w_pack"]}, "rule-unknown-layers"),
@@ -249,7 +289,7 @@ def test_what_contradicts_is_refused_before_anything_loads(
     assert str(caught.value.problems[0].place.field).startswith("method.")
 
 
-@pytest.mark.parametrize("method", ["freeze", "llama_pro", "full", "loha"])
+@pytest.mark.parametrize("method", ["freeze", "llama_pro", "full", "loha", "lokr"])
 def test_packed_weights_need_an_adapter(
     container: Container, tiny_model: Path, rows_file: Path, method: str
 ) -> None:
@@ -266,7 +306,15 @@ def test_packed_weights_need_an_adapter(
     assert [found.code for found in caught.value.problems] == ["rule-quantized-needs-adapter"]
 
 
-QUANTIZED = ["lora-rank=4-dropout=0.1", "lora-rank=4-dora=True", "oft-block_size=8", "vera-rank=16"]
+QUANTIZED = [
+    "lora-rank=4-dropout=0.1",
+    "lora-rank=4-dora=True",
+    "lora-rank=4-init=eva",
+    "oft-block_size=8",
+    "vera-rank=16",
+    "adalora-rank=2-start_rank=4",
+    "ia3",
+]
 
 
 @pytest.mark.parametrize("id", QUANTIZED)

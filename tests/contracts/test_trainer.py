@@ -19,7 +19,7 @@ from ports.trainer import TrainOutcome, TrainRequest
 Events = list[tuple[EventKind, Mapping[str, Json]]]
 
 
-def spec_text(model: Path, rows: Path, **sections: Any) -> SpecText:
+def spec_text(model: Path, rows: Path, /, **sections: Any) -> SpecText:
     spec: dict[str, Any] = {
         "model": {"name": str(model)},
         "data": {"train": [{"path": str(rows)}]},

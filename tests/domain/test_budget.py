@@ -39,7 +39,7 @@ def policy(weights: str = "float32", trainable: str = "float32") -> PrecisionPol
 def memory(precision: PrecisionPolicy | None = None, **changes: Any) -> MemoryEstimate:
     values: dict[str, Any] = {
         "trainable": 1000,
-        "trains_all": False,
+        "adds_weights": True,
         "quantized_bytes_per_weight": None,
         "rows": 2,
         "tokens": 10,
@@ -59,7 +59,7 @@ def test_an_adapter_adds_its_own_weights_gradients_and_two_states() -> None:
 
 
 def test_full_training_in_float32_takes_sixteen_bytes_a_weight() -> None:
-    made = memory(trainable=HANDLE.parameters, trains_all=True)
+    made = memory(trainable=HANDLE.parameters, adds_weights=False)
     assert made.weights + made.gradients + made.optimizer == 16 * HANDLE.parameters
 
 

@@ -9,11 +9,12 @@ from domain.budget import GIB, MemoryEstimate
 from domain.dataset import DatasetKind, DataSource
 from domain.error_texts import TEXTS
 from domain.errors import Place
-from domain.hardware import DeviceKind
+from domain.hardware import DeviceKind, Hardware
 from domain.masking import EncodedRow
 from domain.media import MediaLoading, ShownMedia
 from domain.precision import PrecisionSection
-from domain.rules import RULES, RuleContext, broken_rules, remedies_for
+from domain.rule_context import RuleContext
+from domain.rules import RULES, broken_rules, remedies_for
 from domain.run_plan import TrainerFacts
 from domain.run_spec import (
     BatchingSection,
@@ -23,6 +24,8 @@ from domain.run_spec import (
     TrackingSection,
 )
 from tests.domain.builders import FACTS, data_section, prepared, spec
+from tests.domain.initial_cases import INITIAL_CASES
+from tests.domain.optimizer_cases import OPTIMIZER_CASES
 from tests.fakes.models import CPU, HANDLE
 
 SHOWING = EncodedRow(
@@ -58,8 +61,10 @@ def memory(total: int) -> MemoryEstimate:
 
 
 SHIFTED = replace(FACTS, changes_base=True)
-LOW_RANK = replace(FACTS, optimizer_needs=("whole_weights",))
-UNSCHEDULED = replace(FACTS, optimizer_needs=("constant_rate",))
+STACKED = replace(HANDLE, adapters=("a",))
+CONTINUED = replace(FACTS, continues=True)
+READING = replace(FACTS, reads_packed=True)
+HOLDING_OUT = data_section(eval_fraction=0.5)
 PAIRS = replace(FACTS, eats=DatasetKind.PREFERENCE)
 PACKED = BatchingSection(packing=True)
 BY_LENGTH = BatchingSection(group_by_length=True)
@@ -71,6 +76,26 @@ def streamed(**data: Any) -> RuleContext:
     return of_spec(data=data_section(streaming=True, **data), schedule=steps)
 
 
+FLASH = {"flash-attn": "2.8.3"}
+AMPERE = replace(TURING, name="A100", compute_capability=(8, 0))
+
+
+def on_ampere(versions: dict[str, str], attention: Any) -> RuleContext:
+    """A GPU of capability 8.0 with these packages."""
+    model = ModelSection(name="fake", attention=attention)
+    return context(spec=spec(model=model), hardware=AMPERE, versions=versions)
+
+
+def about(hardware: Hardware = CPU, versions: Any = (), **model: Any) -> RuleContext:
+    """A model section with some keys set, on a machine with these packages."""
+    asked = spec(model=ModelSection(name="fake", **model))
+    return context(spec=asked, hardware=hardware, versions=dict(versions))
+
+
+LIGER = {"liger-kernel": "0.8.5"}
+UNSLOTH = {"unsloth": "2026.10.9"}
+SPARSE = replace(HANDLE, experts=4, router_loss=True)
+ROUTED = replace(about(router_aux_loss=0.001), model=SPARSE)
 CASES: list[tuple[str, RuleContext, RuleContext]] = [
     (
         "rule-one-length",
@@ -136,6 +161,54 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
         precision("auto", "bfloat16"),
     ),
     (
+        "rule-attention-unavailable",
+        of_spec(model=ModelSection(name="fake", attention="flash_attention_2")),
+        on_ampere(FLASH, "flash_attention_2"),
+    ),
+    (
+        "rule-attention-unavailable",
+        on_ampere({"flash-attn": "1.0.9"}, "flash_attention_2"),
+        on_ampere({}, "flex"),
+    ),
+    (
+        "rule-attention-unavailable",
+        on_ampere({"flash-attn-3": "3.0.0"}, "flash_attention_3"),
+        of_spec(model=ModelSection(name="fake", attention="s2")),
+    ),
+    (
+        "rule-attention-unavailable",
+        of_spec(model=ModelSection(name="fake", attention="flex")),
+        on_ampere(FLASH, "auto"),
+    ),
+    (
+        "rule-neftune-answers",
+        replace(about(neftune_alpha=5.0), trainer=PAIRS),
+        about(neftune_alpha=5.0),
+    ),
+    ("rule-router-loss-dense", about(router_aux_loss=0.001), ROUTED),
+    (
+        "rule-router-loss-unknown",
+        replace(ROUTED, model=replace(SPARSE, router_loss=False)),
+        context(model=replace(SPARSE, router_loss=False)),
+    ),
+    ("rule-router-loss-stage", replace(ROUTED, trainer=PAIRS), ROUTED),
+    ("rule-kernels-unavailable", about(kernels="liger"), about(AMPERE, LIGER, kernels="liger")),
+    (
+        "rule-kernels-unavailable",
+        about(AMPERE, {"unsloth": "2025.1.1"}, kernels="unsloth"),
+        about(AMPERE, UNSLOTH, kernels="unsloth"),
+    ),
+    (
+        "rule-kernels-unavailable",
+        replace(about(AMPERE, LIGER, kernels="liger"), model=replace(HANDLE, family="bloom")),
+        about(AMPERE, LIGER, kernels="liger"),
+    ),
+    (
+        "rule-unsloth-decides",
+        about(AMPERE, UNSLOTH, kernels="unsloth", attention="sdpa"),
+        about(AMPERE, LIGER, kernels="liger", attention="sdpa"),
+    ),
+    (
         "rule-quantized-needs-adapter",
         precision("mixed", quantization=BITS, method=Choice("full", {})),
         precision("mixed", quantization=BITS),
@@ -146,23 +219,31 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
         precision("mixed", quantization=BITS),
     ),
     (
-        "rule-optimizer-whole-weights",
-        context(spec=spec(optimizer=Choice("galore", {})), trainer=LOW_RANK),
-        context(
-            spec=spec(optimizer=Choice("galore", {}), method=Choice("full", {})), trainer=LOW_RANK
-        ),
+        "rule-packed-needed",
+        context(trainer=replace(FACTS, needs_packed=True)),
+        replace(precision("mixed", quantization=BITS), trainer=replace(FACTS, needs_packed=True)),
     ),
     (
-        "rule-optimizer-constant-rate",
-        context(spec=spec(optimizer=Choice("schedule_free", {})), trainer=UNSCHEDULED),
-        context(
-            spec=spec(
-                optimizer=Choice("schedule_free", {}),
-                schedule=ScheduleSection(scheduler="constant"),
-            ),
-            trainer=UNSCHEDULED,
-        ),
+        "rule-packed-adapters",
+        replace(precision("mixed", quantization=BITS), model=STACKED),
+        replace(precision("mixed", quantization=BITS), model=STACKED, trainer=CONTINUED),
     ),
+    (
+        "rule-packed-on-cpu",
+        replace(precision("mixed", quantization=BITS, data=HOLDING_OUT), trainer=READING),
+        replace(precision("mixed", quantization=BITS), trainer=READING),
+    ),
+    (
+        "rule-start-tokens",
+        context(trainer=replace(FACTS, start_tokens=3)),
+        context(trainer=replace(FACTS, start_tokens=2)),
+    ),
+    (
+        "rule-foreign-adapters",
+        context(trainer=replace(FACTS, foreign_adapters=("a (b)",))),
+        context(),
+    ),
+    *OPTIMIZER_CASES,
     (
         "rule-quantized-full-precision",
         of_spec(quantization=BITS),
@@ -173,6 +254,7 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
         of_spec(data=data_section(max_tokens=HANDLE.context_tokens + 1)),
         of_spec(data=data_section(max_tokens=HANDLE.context_tokens)),
     ),
+    *INITIAL_CASES,
     (
         "rule-no-chat-template",
         context(model=replace(HANDLE, has_chat_template=False)),

@@ -147,6 +147,9 @@ DATA: dict[EventKind, dict[str, Json]] = {
     EventKind.CREATED: {"spec_hash": "ab", "total_steps": 9},
     EventKind.PHASE: {"phase": "loading"},
     EventKind.STEP: {"step": 7, "total_steps": 9, "loss": 1.25, "learning_rate": 2e-4},
+    EventKind.PROGRESS: {
+        "step": 7, "total_steps": 9, "title": "mmlu", "per_s": 1.5, "eta_s": 2.0,
+    },
     EventKind.EVALUATION: {"step": 7, "loss": 1.25, "perplexity": 3.49},
     EventKind.CHECKPOINT: {"step": 7, "path": "there"},
     EventKind.WARNING: PROBLEM,
@@ -158,6 +161,7 @@ DATA: dict[EventKind, dict[str, Json]] = {
 SHOWN = {
     EventKind.CREATED: ["9"],
     EventKind.STEP: ["7/9", "1.2500", "2.00e-04"],
+    EventKind.PROGRESS: ["mmlu", "7/9", "1.50"],
     EventKind.EVALUATION: ["7", "1.2500", "3.49"],
     EventKind.CHECKPOINT: ["7"],
     EventKind.RESUMED: ["7"],

@@ -2,10 +2,12 @@
 
 from dependency_injector import providers
 
+from domain.job import Job, JobKind
 from entrypoints.container import Container, make_container
 from tests.fakes.jobs import FakeJobStore
 from tests.fakes.models import FakeEncodedCache, FakeHardwareProbe, FakeModelBackend, FakeRowReader
 from tests.fakes.processes import FakeLauncher, FakeSurroundings
+from tests.fakes.scoring import FakeEvaluationReportWriter, FakeExamReader, FakeScorer
 from tests.fakes.training import FakeReportWriter, FakeTrainer
 
 SPEC = """\
@@ -23,8 +25,10 @@ def fake_container() -> Container:
     """
     container = make_container("unused")
 
-    def work(job: object, resume: bool) -> None:
-        container.execute_run()(job.id, resume=resume, stop_asked=lambda: False)  # type: ignore[attr-defined]
+    def work(job: Job, resume: bool) -> None:
+        trains = job.kind is JobKind.TRAIN
+        does = container.execute_run if trains else container.evaluate_model
+        does()(job.id, resume=resume, stop_asked=lambda: False)
 
     for name, fake in {
         "jobs": FakeJobStore(),
@@ -34,8 +38,11 @@ def fake_container() -> Container:
         "encoded_cache": FakeEncodedCache(),
         "trainer": FakeTrainer(),
         "reports": FakeReportWriter(),
+        "exams": FakeExamReader(),
+        "eval_reports": FakeEvaluationReportWriter(),
         "launcher": FakeLauncher(work),
         "surroundings": FakeSurroundings(),
     }.items():
         getattr(container, name).override(providers.Object(fake))
+    container.open_scorer.override(providers.Callable(FakeScorer))
     return container

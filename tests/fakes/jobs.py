@@ -91,3 +91,9 @@ class FakeJobStore:
 
     def write_text(self, job: Job, name: str, text: str) -> None:
         self.files[job.id, name] = text
+
+    def append_line(self, job: Job, name: str, line: str) -> None:
+        self.files[job.id, name] = self.files.get((job.id, name), "") + line + "\n"
+
+    def lines(self, job: Job, name: str) -> Iterator[str]:
+        return iter(self.files.get((job.id, name), "").split("\n")[:-1])

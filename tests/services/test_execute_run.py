@@ -198,9 +198,9 @@ def test_a_disk_that_filled_up_stops_a_new_run_before_it_trains(resume: bool, st
 
 def test_quantized_weights_are_packed_as_the_spec_says() -> None:
     class Packing:
-        def check(self, options: Any) -> None: ...
+        def check(self, options: Any, model: Any, hardware: Any) -> None: ...
 
-        def bytes_per_weight(self, options: Any) -> float:
+        def bytes_per_weight(self, options: Any, model: Any) -> float:
             return 0.5
 
         def loading(self, options: Any, precision: Any) -> object:

@@ -28,7 +28,7 @@ class Packing:
     def __init__(self, installed: bool) -> None:
         self.installed = installed
 
-    def check(self, options: dict[str, Json]) -> None:
+    def check(self, options: dict[str, Json], model: Any, hardware: Any) -> None:
         if not self.installed:
             raise fail(
                 "package-missing",
@@ -38,7 +38,7 @@ class Packing:
                 install="pip install it",
             )
 
-    def bytes_per_weight(self, options: dict[str, Json]) -> float:
+    def bytes_per_weight(self, options: dict[str, Json], model: Any) -> float:
         return 0.5
 
 

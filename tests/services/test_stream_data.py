@@ -107,6 +107,12 @@ def test_held_out_rows_are_prepared_as_ever() -> None:
     assert prepared.formats == {"a.jsonl": "alpaca", "e.jsonl": "alpaca"}
 
 
+def test_planning_counts_every_row_left_out_of_the_first_ones() -> None:
+    rows = [*[BAD] * 30, good()]
+    prepared = prepare({"a.jsonl": rows}, streaming=True, on_bad_row="drop")
+    assert len(prepared.dropped) == 30
+
+
 def test_the_fingerprint_tells_the_first_rows_apart() -> None:
     one = prepare({"a.jsonl": ROWS}, streaming=True).fingerprint
     assert one == prepare({"a.jsonl": ROWS}, streaming=True).fingerprint

@@ -30,6 +30,7 @@ def list_runs(runs: Runs = "runs", as_json: Json = False) -> None:
     rows = [
         (
             job.id,
+            job.kind.value,
             job.status.value,
             str(job.total_steps),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created_at)),
@@ -37,7 +38,7 @@ def list_runs(runs: Runs = "runs", as_json: Json = False) -> None:
         )
         for job in jobs
     ]
-    print(table(rows, ("RUN", "STATUS", "STEPS", "CREATED", "SPEC")))
+    print(table(rows, ("RUN", "KIND", "STATUS", "STEPS", "CREATED", "SPEC")))
 
 
 def stop(

@@ -13,12 +13,17 @@ ApiKey = Annotated[
     str | None,
     typer.Option(envvar="HEXTUNE_API_KEY", help="Key that every request must carry."),
 ]
+Also = Annotated[
+    list[str],
+    typer.Option(help="Another run over the same base, served under its id; may be repeated."),
+]
 DEFAULT_MODEL = "builtin:smollm2-135m-instruct"
 
 
 @app.command("http")
 def http(
     model: Annotated[str, typer.Option(help="A finished run or a model.")] = DEFAULT_MODEL,
+    also: Also = [],  # noqa: B006 - typer copies it
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     api_key: ApiKey = None,
@@ -29,7 +34,7 @@ def http(
     from entrypoints.http_api.app import serve
 
     container = make_container(runs)
-    resolved = container.resolve_model()(model)
+    resolved = container.resolve_model().together([model, *also])
     serve(
         container,
         lambda: container.open_engine(resolved),
@@ -44,6 +49,7 @@ def grpc(
     model: Annotated[
         str | None, typer.Option(help="A finished run or a model for Generate; none by default.")
     ] = None,
+    also: Also = [],  # noqa: B006 - typer copies it
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 50051,
     api_key: ApiKey = None,
@@ -54,5 +60,6 @@ def grpc(
     from entrypoints.grpc_api.server import serve
 
     container = make_container(runs)
-    engine = container.open_engine(container.resolve_model()(model)) if model else None
+    resolved = container.resolve_model().together([model, *also]) if model else None
+    engine = container.open_engine(resolved) if resolved else None
     serve(container, host=host, port=port, engine=engine, api_key=api_key)

@@ -19,11 +19,11 @@ from textual.worker import Worker, get_current_worker
 
 from domain.errors import HextuneError, fail
 from domain.events import JobEvent
+from domain.job import JobKind
 from entrypoints.tui.data_reading import DataReader
 from entrypoints.tui.keys import Scope, bindings, of_scope
 from entrypoints.tui.record import RunRecord
 from entrypoints.tui.runs import RunReader, RunRow
-from entrypoints.tui.screens.data import DataScreen
 from entrypoints.tui.screens.help import HelpScreen
 from entrypoints.tui.screens.stop import Answer, StopScreen
 from entrypoints.tui.shown import Texts
@@ -306,8 +306,12 @@ class MonitorScreen(Screen[None]):
 
     def action_data(self) -> None:
         """The rows the run trains on."""
+        from entrypoints.tui.screens.data import DataScreen
+
         row = self._chosen()
-        if row is not None:
+        if row is not None and row.job.kind is JobKind.EVALUATE:
+            self.report(fail("run-is-evaluation", name=row.job.id))
+        elif row is not None:
             self.app.push_screen(DataScreen(self._texts, row.job, self._data))
 
     def action_scale(self) -> None:
@@ -354,7 +358,7 @@ class MonitorScreen(Screen[None]):
             "stop": status is not None and not status.ended,
             "resume": status is not None and status.resumable,
             "log": status is not None,
-            "data": status is not None,
+            "data": self._watched is not None and self._watched.job.kind is JobKind.TRAIN,
             "scale": status is not None,
             "open": status is not None,
         }

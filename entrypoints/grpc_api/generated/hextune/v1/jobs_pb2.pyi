@@ -27,6 +27,12 @@ class JobStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_STATUS_FAILED: _ClassVar[JobStatus]
     JOB_STATUS_STOPPED: _ClassVar[JobStatus]
 
+class JobKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JOB_KIND_UNSPECIFIED: _ClassVar[JobKind]
+    JOB_KIND_TRAIN: _ClassVar[JobKind]
+    JOB_KIND_EVALUATE: _ClassVar[JobKind]
+
 class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     EVENT_KIND_UNSPECIFIED: _ClassVar[EventKind]
@@ -40,6 +46,7 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_SUCCEEDED: _ClassVar[EventKind]
     EVENT_KIND_FAILED: _ClassVar[EventKind]
     EVENT_KIND_STOPPED: _ClassVar[EventKind]
+    EVENT_KIND_PROGRESS: _ClassVar[EventKind]
 SPEC_FORMAT_UNSPECIFIED: SpecFormat
 SPEC_FORMAT_YAML: SpecFormat
 SPEC_FORMAT_TOML: SpecFormat
@@ -50,6 +57,9 @@ JOB_STATUS_RUNNING: JobStatus
 JOB_STATUS_SUCCEEDED: JobStatus
 JOB_STATUS_FAILED: JobStatus
 JOB_STATUS_STOPPED: JobStatus
+JOB_KIND_UNSPECIFIED: JobKind
+JOB_KIND_TRAIN: JobKind
+JOB_KIND_EVALUATE: JobKind
 EVENT_KIND_UNSPECIFIED: EventKind
 EVENT_KIND_CREATED: EventKind
 EVENT_KIND_PHASE: EventKind
@@ -61,9 +71,10 @@ EVENT_KIND_RESUMED: EventKind
 EVENT_KIND_SUCCEEDED: EventKind
 EVENT_KIND_FAILED: EventKind
 EVENT_KIND_STOPPED: EventKind
+EVENT_KIND_PROGRESS: EventKind
 
 class Job(_message.Message):
-    __slots__ = ("id", "name", "status", "folder", "spec_hash", "total_steps", "request_id", "created_at", "started_at", "ended_at", "problem")
+    __slots__ = ("id", "name", "status", "folder", "spec_hash", "total_steps", "request_id", "created_at", "started_at", "ended_at", "problem", "kind")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +86,7 @@ class Job(_message.Message):
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     status: JobStatus
@@ -86,7 +98,8 @@ class Job(_message.Message):
     started_at: _timestamp_pb2.Timestamp
     ended_at: _timestamp_pb2.Timestamp
     problem: JobProblem
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[_Union[JobStatus, str]] = ..., folder: _Optional[str] = ..., spec_hash: _Optional[str] = ..., total_steps: _Optional[int] = ..., request_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., problem: _Optional[_Union[JobProblem, _Mapping]] = ...) -> None: ...
+    kind: JobKind
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[_Union[JobStatus, str]] = ..., folder: _Optional[str] = ..., spec_hash: _Optional[str] = ..., total_steps: _Optional[int] = ..., request_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., problem: _Optional[_Union[JobProblem, _Mapping]] = ..., kind: _Optional[_Union[JobKind, str]] = ...) -> None: ...
 
 class JobProblem(_message.Message):
     __slots__ = ("code", "message", "hint", "facts")

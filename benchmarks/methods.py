@@ -1,0 +1,137 @@
+"""The paper's Table 4 in small: tuning methods on one model, one text and one machine.
+
+    python -m benchmarks.methods [--tokens 20000] [--model MODEL] [--data FILE] [--methods a,b]
+
+Every method is a run of its own, trained one after the other on the same documents for the same
+tokens. Prints trainable weights, planned and measured peak memory, tokens/s and the perplexity of
+held-out documents before and after, says whether the orderings of the paper hold, and writes
+benchmarks/results/methods.json. LLaMA-Factory paper, section 4.1: rank 128 and alpha 256 for LoRA
+and QLoRA, rank 128 and scale 2 for GaLore, the last 3 layers for freeze-tuning, bfloat16.
+"""
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+DATA = "../shared/data/llamafactory/c4_demo.jsonl"
+MODEL = "builtin:smollm2-135m-instruct"
+RESULTS = Path(__file__).parent / "results"
+LENGTH = 256
+ROWS_PER_STEP = 4
+LORA = {"name": "lora", "rank": 128, "alpha": 256}
+
+METHODS: Mapping[str, Mapping[str, Any]] = {
+    "full": {
+        "method": {"name": "full"},
+        "optimizer": {"name": "adamw", "learning_rate": 1e-5},
+        "precision": {"mode": "mixed", "dtype": "bfloat16"},
+    },
+    "freeze": {
+        "method": {"name": "freeze", "layers": 3},
+        "optimizer": {"name": "adamw", "learning_rate": 1e-5},
+        "precision": {"mode": "mixed", "dtype": "bfloat16"},
+    },
+    "galore": {
+        "method": {"name": "full"},
+        "optimizer": {"name": "galore", "rank": 128, "scale": 2.0, "learning_rate": 1e-5},
+        "precision": {"mode": "half", "dtype": "bfloat16"},
+    },
+    "lora": {
+        "method": LORA,
+        "optimizer": {"name": "adamw", "learning_rate": 1e-5},
+        "precision": {"mode": "mixed", "dtype": "bfloat16"},
+    },
+    "qlora": {
+        "method": LORA,
+        "quantization": {"name": "bitsandbytes"},
+        "optimizer": {"name": "adamw", "learning_rate": 1e-5},
+        "precision": {"mode": "mixed", "dtype": "bfloat16"},
+    },
+}
+
+
+def spec_of(name: str, asked: argparse.Namespace) -> str:
+    """The run spec of a method, as JSON."""
+    return json.dumps(
+        {
+            "name": name,
+            "model": {"name": asked.model},
+            "stage": {"name": "pretrain"},
+            "data": {
+                "train": [{"path": str(Path(asked.data).absolute())}],
+                "max_samples": 150,
+                "eval_fraction": 0.1,
+                "max_tokens": LENGTH,
+            },
+            "schedule": {"max_steps": max(1, asked.tokens // (LENGTH * ROWS_PER_STEP))},
+            "batching": {"per_device": ROWS_PER_STEP},
+            "output": {"checkpoint_every_steps": 100_000, "keep_checkpoints": 1},
+            **METHODS[name],
+        }
+    )
+
+
+def measured(name: str, asked: argparse.Namespace) -> dict[str, float]:
+    """Train with one method in a worker process, and what its results say."""
+    from entrypoints.container import make_container
+    from ports.spec_reader import SpecText
+
+    with tempfile.TemporaryDirectory() as runs:
+        container = make_container(runs)
+        text = SpecText(text=spec_of(name, asked), format="json", source=f"{name}.json")
+        job = container.start_run()(text)
+        while not (job := container.find_run()(job.id)).status.ended:
+            time.sleep(1)
+        results = json.loads(container.jobs().read_text(job, "results.json") or "{}")
+        if not results:
+            raise SystemExit(f"{name}: {job.problem}")
+    return {
+        "trainable": results["trainable"],
+        "planned_gib": results["planned_memory_bytes"] / 1024**3,
+        "peak_gib": results["peak_memory_bytes"] / 1024**3,
+        "optimizer_mib": results["optimizer_state_bytes"] / 1024**2,
+        "tokens": results["tokens"],
+        "tokens_per_s": results["tokens"] / results["train_seconds"],
+        "perplexity_before": math.exp(results["first_eval_loss"]),
+        "perplexity_after": math.exp(results["last_eval_loss"]),
+    }
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tokens", type=int, default=20_000)
+    parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--data", default=DATA)
+    parser.add_argument("--methods", default=",".join(METHODS))
+    asked = parser.parse_args()
+    found: dict[str, dict[str, float]] = {}
+    print("method   trainable  planned   peak     states     tokens/s  perplexity")
+    for name in asked.methods.split(","):
+        row = found[name] = measured(name, asked)
+        print(
+            f"{name:7} {row['trainable'] / 1e6:8.1f} M {row['planned_gib']:6.2f} GiB"
+            f" {row['peak_gib']:6.2f} GiB {row['optimizer_mib']:6.0f} MiB"
+            f" {row['tokens_per_s']:8.0f}  {row['perplexity_before']:.2f} -> "
+            f"{row['perplexity_after']:.2f}",
+            flush=True,
+        )
+    learned = [name for name, row in found.items() if _learned(row)]
+    least = min(found, key=lambda name: found[name]["peak_gib"])
+    print(f"perplexity below the baseline: {', '.join(learned)} ({len(learned)} of {len(found)})")
+    print(f"least memory: {least}")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "methods.json").write_text(json.dumps(found, indent=2) + "\n")
+
+
+def _learned(row: Mapping[str, float]) -> bool:
+    return row["perplexity_after"] < row["perplexity_before"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Texts of the errors of evaluations."""
+
+from collections.abc import Mapping
+
+from domain.error_text import ErrorText
+
+EVAL_TEXTS: Mapping[str, ErrorText] = {
+    "exam-file-missing": ErrorText(
+        "`{path}` has no file `{name}`.",
+        "Give the folder or zip file the exam's authors publish, and a split they have.",
+        3,
+    ),
+    "exam-undescribed": ErrorText(
+        "There is no file `{path}` that describes an exam.",
+        "`tune list exams` shows those that need no file.",
+        3,
+    ),
+    "exam-unknown-subject": ErrorText(
+        "The exam `{exam}` has no subject `{subject}`.",
+        "{suggestion}",
+        3,
+    ),
+    "exam-few-examples": ErrorText(
+        "{shots} examples are asked for, and `{subject}` has {count}.",
+        "Lower shots.",
+    ),
+    "eval-nothing-asked": ErrorText(
+        "The evaluation asks for nothing.",
+        "Add `exams`, `perplexity` or `problems`.",
+    ),
+    "eval-title-twice": ErrorText(
+        "Two evaluations are called `{title}`.",
+        "Give one of them a `title`.",
+    ),
+    "eval-no-items": ErrorText(
+        "`{title}` has nothing that can be measured.",
+        "Look at its files: every row was left out.",
+    ),
+    "eval-nothing-measured": ErrorText(
+        "Every item of `{title}` is longer than the model's context.",
+        "Lower shots, or use a model with a longer context.",
+    ),
+    "eval-bad-window": ErrorText(
+        "A window of {window} tokens every {stride} does not go with a context of {context}.",
+        "Set a window within the context, and a stride below the window.",
+    ),
+    "eval-no-examples": ErrorText(
+        "{shots} worked examples are asked for, and no source of them is named.",
+        "Name one under `examples`, or set shots to 0.",
+    ),
+    "eval-rows-excluded": ErrorText(
+        "{count} rows of `{title}` were left out; the first: {first}.",
+        "results.json lists them all.",
+    ),
+    "eval-nothing-shared": ErrorText(
+        "The evaluations `{before}` ({first}) and `{after}` ({second}) have no title in common.",
+        "Compare evaluations of the same exams, or give both the same `title`.",
+    ),
+    "eval-asks-twice": ErrorText(
+        "Give either a spec file or options, not both: {options}.",
+        "Set what the file says with overrides such as exams.0.limit=20.",
+    ),
+    "eval-needs-weights": ErrorText(
+        "`{title}` measures likelihoods, which `{url}` does not tell.",
+        "Measure a run or a model on this machine, or ask the server only `problems`.",
+    ),
+    "server-unreachable": ErrorText(
+        "`{url}` does not answer: {reason}.", "Check the address and that the server runs.", 75
+    ),
+    "server-refused": ErrorText(
+        "`{url}` refused the request: {reason}.", "Check the model's name and OPENAI_API_KEY.", 75
+    ),
+    "eval-exam-paths": ErrorText(
+        "{exams} exams and {paths} paths are given.",
+        "Give one --path after each --exam: the folder or zip file of that exam.",
+    ),
+    "eval-no-model": ErrorText(
+        "Neither a spec file nor a model is given.",
+        "`tune eval run --help` shows both ways.",
+    ),
+    "run-is-evaluation": ErrorText(
+        "The run `{name}` is an evaluation and has no model.",
+        "`tune runs` shows what each run is.",
+    ),
+    "run-no-evaluation": ErrorText(
+        "The run `{name}` is no finished evaluation: {kind}, {status}.",
+        "`tune runs` shows what each run is.",
+    ),
+}

@@ -1,0 +1,85 @@
+"""Prepare an evaluation: everything a spec asks for is read, before a weight is loaded.
+
+A new kind of evaluation gets one more branch in `_prepared`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.errors import HextuneError, Place, Problem, fail, problem
+from domain.eval_spec import EvalSpec, ExamSection, Kind, ProblemSection
+from domain.model_handle import ResolvedModel
+from entrypoints.services.evaluation import Evaluation
+from entrypoints.services.measure_perplexity import MeasurePerplexity
+from entrypoints.services.resolve_model import ResolveModel
+from entrypoints.services.sit_exam import SitExam
+from entrypoints.services.solve_problems import SolveProblems
+from ports.datasets import RowReader
+from ports.exams import ExamReader
+from ports.model import ModelBackend
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareEvaluation:
+    """From a spec to evaluations whose items are known."""
+
+    exams: ExamReader
+    rows: RowReader
+    models: ModelBackend
+
+    def __call__(self, spec: EvalSpec, resolved: ResolvedModel | None) -> Sequence[Evaluation]:
+        """The evaluations. Raises HextuneError with every mistake in any of them.
+
+        `resolved` is None for a model that a server answers as.
+        """
+        if not spec.evaluations:
+            raise fail("eval-nothing-asked")
+        found: list[Evaluation] = []
+        problems: list[Problem] = []
+        for key, asked in spec.evaluations:
+            try:
+                made = self._prepared(asked, key, spec, resolved)
+            except HextuneError as error:
+                problems += error.problems
+                continue
+            if made.about.title in {each.about.title for each in found}:
+                place = Place(field=f"{key}.title")
+                problems.append(problem("eval-title-twice", place, title=made.about.title))
+            if not made.tasks:
+                place = Place(field=key)
+                problems.append(problem("eval-no-items", place, title=made.about.title))
+            found.append(made)
+        if problems:
+            raise HextuneError(problems)
+        return found
+
+    def _prepared(
+        self, asked: Kind, key: str, spec: EvalSpec, resolved: ResolvedModel | None
+    ) -> Evaluation:
+        if isinstance(asked, ProblemSection):
+            return SolveProblems(self.rows)(asked, key)
+        if resolved is None:
+            place = Place(field=key)
+            raise fail("eval-needs-weights", place, title=asked.shown, url=spec.model.url)
+        if isinstance(asked, ExamSection):
+            return SitExam(self.exams)(asked, key)
+        encoder = self.models.encoder(resolved.handle)
+        context = resolved.handle.context_tokens
+        return MeasurePerplexity(self.rows)(asked, key, encoder, context)
+
+
+def resolved_of(spec: EvalSpec, resolve: ResolveModel) -> ResolvedModel | None:
+    """The model to measure; None for one that a server answers as. Raises HextuneError."""
+    if spec.model.url is not None:
+        return None
+    if spec.model.adapters:
+        return resolve.under(spec.model.name, spec.model.adapters)
+    return resolve(spec.model.name)
+
+
+def measured_as(spec: EvalSpec, resolved: ResolvedModel | None) -> list[str]:
+    """The names it is measured as: the base first, where it is compared, then the model."""
+    if resolved is None:
+        return [spec.model.name]
+    names = [served.name for served in resolved.served()]
+    return list(reversed(names)) if spec.model.compare_base else names[:1]
