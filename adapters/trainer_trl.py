@@ -17,7 +17,7 @@ from adapters.training_arguments import training_arguments
 from domain.budget import shown_bytes
 from domain.dataset import DatasetKind
 from domain.errors import HextuneError, fail
-from domain.events import EventKind
+from domain.events import EventKind, stage_figures
 from domain.fingerprint import Json
 from domain.hardware import DeviceKind
 from domain.model_handle import ModelHandle
@@ -229,10 +229,12 @@ def _results(request: TrainRequest, trainer: Any, seconds: float) -> dict[str, J
 
 
 def _last_figures(history: list[dict[str, Any]]) -> dict[str, Json]:
-    """What a stage measured last beside its loss, such as rewards/accuracy."""
+    """What a stage measured last beside its loss; `eval_` begins the names of held-out rows."""
     found: dict[str, Json] = {}
     for entry in history:
-        found |= {name: float(entry[name]) for name in entry if "rewards/" in name or name == "kl"}
+        plain = {name.removeprefix("eval_"): value for name, value in entry.items()}
+        mark = "eval_" if "eval_loss" in entry else ""
+        found |= {mark + name: value for name, value in stage_figures(plain).items()}
     return found
 
 

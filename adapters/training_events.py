@@ -9,7 +9,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from domain.errors import fail
-from domain.events import EventKind
+from domain.events import EventKind, stage_figures
 from ports.trainer import Emit, TrainRequest
 
 COMPLETE = "complete"
@@ -46,9 +46,9 @@ class EventCallback(TrainerCallback):  # type: ignore[misc]
         """A training step's figures, or an evaluation's."""
         if "eval_loss" in logs:
             loss = float(logs["eval_loss"])
-            perplexity = math.exp(min(loss, 700.0))
-            figures = {"step": state.global_step, "loss": loss, "perplexity": perplexity}
-            self._emit(EventKind.EVALUATION, figures | _figures(logs, "eval_"))
+            plain = {name.removeprefix("eval_"): value for name, value in logs.items()}
+            own = stage_figures(plain) or {"perplexity": math.exp(min(loss, 700.0))}
+            self._emit(EventKind.EVALUATION, {"step": state.global_step, "loss": loss, **own})
         elif "loss" in logs:
             self._step(state, logs)
 
@@ -71,7 +71,7 @@ class EventCallback(TrainerCallback):  # type: ignore[misc]
                 "tokens": tokens,
                 "tokens_per_s": (tokens - tokens_then) / max(now - then, 1e-9),
                 "eta_s": per_step_s * (state.max_steps - step),
-                **_figures(logs),
+                **stage_figures(logs),
             },
         )
 
@@ -85,16 +85,6 @@ class EventCallback(TrainerCallback):  # type: ignore[misc]
         _to_disk(folder)
         where = f"checkpoints/{folder.name}"
         self._emit(EventKind.CHECKPOINT, {"step": int(state.global_step), "path": where})
-
-
-def _figures(logs: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """What a stage measures beside its loss, by its own names such as rewards/margin."""
-    wanted = {name: name.removeprefix(prefix) for name in logs if name.startswith(prefix)}
-    return {
-        name: float(logs[full])
-        for full, name in wanted.items()
-        if name.startswith("rewards/") or name == "kl"
-    }
 
 
 def _to_disk(path: Path) -> None:

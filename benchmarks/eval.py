@@ -187,7 +187,7 @@ def measured(
     )
     exam = SitExam(reader)(asked, "exams.0")
     examples = {
-        subject: reader.read(exam.exam, path, exam.exam.examples_split, subject)[0][:shots]
+        subject: reader.read(exam.exam, path, exam.exam.examples_split, subject)[0]
         for subject in subjects
     }
     our_seconds, mine = ours(exam, model)

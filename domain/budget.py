@@ -2,10 +2,10 @@
 
 Weights, gradients and optimizer states are counted. LLaMA-Factory paper, section 3.2: 18 bytes per
 parameter in mixed precision (float32 weights, gradients and two AdamW states, and a 16-bit copy of
-the weights), 8 in half precision, 0.6 with QLoRA. Activations follow the method of Korthikanti et al. 2022, "Reducing
-Activation Recomputation in Large Transformer Models", section 4: the tensors a layer keeps for its
-backward pass, here of a pre-norm decoder layer with rotary attention and a gated MLP. Measured on
-SmolLM2-135M with LoRA in float32: 1176 MB kept, 1148 MB by this count.
+the weights), 8 in half precision, 0.6 with QLoRA. Activations follow the method of Korthikanti et
+al. 2022, "Reducing Activation Recomputation in Large Transformer Models", section 4: the tensors a
+layer keeps for its backward pass, here of a pre-norm decoder layer with rotary attention and a
+gated MLP. Measured on SmolLM2-135M with LoRA in float32: 1176 MB kept, 1148 MB by this count.
 """
 
 from dataclasses import asdict, dataclass
@@ -80,12 +80,12 @@ def estimate_memory(
     packed = quantized_bytes_per_weight
     frozen = model.parameters if adds_weights else model.parameters - trainable
     weights = frozen * BYTES[policy.weights] + trainable * BYTES[policy.trainable]
-    if policy.mode == "mixed":
-        weights += trainable * BYTES[policy.compute]  # what the products read, kept for backward
     if packed is not None:
         weights -= round(linear * (BYTES[policy.weights] - packed))
     if reference_copy:
         weights *= 2
+    if policy.mode == "mixed":
+        weights += trainable * BYTES[policy.compute]  # what the products read, kept for backward
     width = BYTES[policy.compute]
     mlp = max((max(group.inputs, group.outputs) for group in model.linear), default=model.hidden)
     kept = rows * tokens * (KEPT_HIDDEN * model.hidden + KEPT_MLP * mlp)

@@ -16,12 +16,12 @@ class EventKind(StrEnum):
     """Work moved on: phase (loading, data, rehearsal, training, measuring, saving, reporting)."""
     STEP = "step"
     """A training step was logged: step, total_steps, epoch, loss, learning_rate, grad_norm,
-    tokens (seen so far, without padding), tokens_per_s, eta_s."""
+    tokens (seen so far, without padding), tokens_per_s, eta_s; and a stage's own figures."""
     PROGRESS = "progress"
     """Items of an evaluation were measured: step, total_steps, title, per_s (measurements a
     second), eta_s."""
     EVALUATION = "evaluation"
-    """Held-out rows were measured: step, loss, perplexity."""
+    """Held-out rows were measured: step, loss; and perplexity, or a stage's own figures."""
     CHECKPOINT = "checkpoint"
     """A checkpoint is complete: step, path."""
     WARNING = "warning"
@@ -57,3 +57,17 @@ class JobEvent:
     def as_json(self) -> dict[str, object]:
         """Plain JSON values."""
         return {"seq": self.seq, "at": self.at, "kind": self.kind.value, "data": dict(self.data)}
+
+
+def stage_figures(data: Mapping[str, Json]) -> dict[str, float]:
+    """What a stage measures beside its loss, by its own names such as rewards/margin."""
+    return {
+        name: value
+        for name, value in data.items()
+        if (name.startswith("rewards/") or name == "kl") and isinstance(value, int | float)
+    }
+
+
+def shown_figures(data: Mapping[str, Json]) -> str:
+    """A stage's own figures for people, each after two spaces; empty for none."""
+    return "".join(f"  {name} {value:.3g}" for name, value in stage_figures(data).items())

@@ -25,7 +25,7 @@ FEATURES = (
     Feature(name="flash attention", overrides=("model.attention=flash_attention_2", *MIXED)),
     Feature(name="Liger", overrides=("model.kernels=liger",)),
     Feature(name="Unsloth", overrides=("model.kernels=unsloth",)),
-    Feature(name="NEFTune", overrides=("model.neftune_alpha=0.01",)),
+    Feature(name="NEFTune", overrides=("model.neftune_alpha=5",)),
     Feature(name="packing", overrides=("batching.packing=true",)),
     Feature(name="streaming", overrides=("data.streaming=true", "schedule.max_steps=4")),
     Feature(

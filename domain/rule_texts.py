@@ -57,7 +57,7 @@ RULE_TEXTS: Mapping[str, ErrorText] = {
         "`model.attention` {name} cannot compute here: {reason}.", "{advice}.", 5
     ),
     "rule-neftune-answers": ErrorText(
-        "Stage {stage} measures answers, and noise on the embeddings would change what is measured.",
+        "Stage {stage} measures answers, and noise on the embeddings would change the measure.",
         "Leave model.neftune_alpha out.",
     ),
     "rule-router-loss-dense": ErrorText(
@@ -76,8 +76,8 @@ RULE_TEXTS: Mapping[str, ErrorText] = {
         "`model.kernels` {name} cannot be used here: {reason}.", "{advice}.", 5
     ),
     "rule-unsloth-decides": ErrorText(
-        "With `model.kernels` unsloth the package loads the model its own way, and these keys would "
-        "do nothing: {keys}.",
+        "With `model.kernels` unsloth the package loads the model its own way, and these keys "
+        "would do nothing: {keys}.",
         "Leave them out, or use model.kernels=none or liger.",
     ),
     "rule-packed-otherwise": ErrorText(

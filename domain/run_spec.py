@@ -59,8 +59,8 @@ class ModelSection:
     """Fused kernels of a package for norms, rotary embeddings and MLPs: liger, or unsloth, which
     loads the model its own way."""
     attention: AttentionName = "auto"
-    """Attention kernel: auto takes the fastest that works here; sdpa is PyTorch's fused one, eager the
-    plain one, s2 shifted sparse attention for long inputs, which is whole again at inference."""
+    """Attention kernel: auto takes the fastest that works here; sdpa is PyTorch's fused one, eager
+    the plain one, s2 shifted sparse attention for long inputs, whole again at inference."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
 

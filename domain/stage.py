@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from domain.dataset import DatasetKind
 
+CHATTING = frozenset({"sft", "dpo", "kto", "orpo", "simpo", "cpo"})
+"""Stages whose result can be chatted with, and aligned further."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingStage:

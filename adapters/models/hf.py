@@ -270,9 +270,7 @@ def _context_tokens(text: Any) -> int:
     return stretched_context(text, int(values.get(name) or values.get("seq_length", ALIBI_TOKENS)))
 
 
-def _linear_layers(
-    network: Any, avoided: Collection[str], part: str
-) -> tuple[LinearLayers, ...]:
+def _linear_layers(network: Any, avoided: Collection[str], part: str) -> tuple[LinearLayers, ...]:
     """Linear layers of a part of the network by last name and shape, found by traversal."""
     import torch
     from transformers.pytorch_utils import Conv1D
@@ -286,9 +284,7 @@ def _linear_layers(
         and name.startswith(part)
     )
     return tuple(
-        LinearLayers(
-            name=name, inputs=inputs, outputs=outputs, count=count, avoid=name in avoided
-        )
+        LinearLayers(name=name, inputs=inputs, outputs=outputs, count=count, avoid=name in avoided)
         for (name, inputs, outputs), count in sorted(shapes.items())
     )
 

@@ -32,4 +32,4 @@ class Parts:
     reference: Any = None
     """A `Reference` of adapters.answers, for stages whose STAGE needs one."""
     router_aux_loss: float = 0.0
-    """Weight of the loss that spreads tokens evenly over experts; only in stages sft and pretrain."""
+    """Weight of the loss that spreads tokens evenly over experts; only in sft and pretrain."""

@@ -15,14 +15,14 @@ from domain.dataset import DatasetKind
 from domain.errors import Place, fail
 from domain.fingerprint import Json
 from domain.section import limited, options_of, section
-from domain.stage import TrainingStage
+from domain.stage import CHATTING, TrainingStage
 
 STAGE = TrainingStage(
     name="dpo",
     title="direct preference optimization",
     eats=DatasetKind.PREFERENCE,
     yields="chat_model",
-    follows=frozenset({"pretrain", "sft"}),
+    follows=CHATTING | {"pretrain"},
     needs_reference=True,
 )
 

@@ -16,14 +16,14 @@ from domain.dataset import DatasetKind
 from domain.fingerprint import Json
 from domain.masking import IGNORED
 from domain.section import limited, options_of, section
-from domain.stage import TrainingStage
+from domain.stage import CHATTING, TrainingStage
 
 STAGE = TrainingStage(
     name="kto",
     title="Kahneman-Tversky optimization",
     eats=DatasetKind.FEEDBACK,
     yields="chat_model",
-    follows=frozenset({"pretrain", "sft"}),
+    follows=CHATTING | {"pretrain"},
     needs_reference=True,
 )
 

@@ -18,14 +18,14 @@ from adapters.stages.dpo import figures, pair_trainer
 from domain.dataset import DatasetKind
 from domain.fingerprint import Json
 from domain.section import limited, options_of, section
-from domain.stage import TrainingStage
+from domain.stage import CHATTING, TrainingStage
 
 STAGE = TrainingStage(
     name="reward",
     title="reward modelling",
     eats=DatasetKind.PREFERENCE,
     yields="reward_model",
-    follows=frozenset({"pretrain", "sft"}),
+    follows=CHATTING | {"pretrain"},
 )
 
 

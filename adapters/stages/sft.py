@@ -7,9 +7,9 @@ from adapters.models.media_inputs import MediaCollator
 from adapters.stages import Parts
 from domain.dataset import DatasetKind
 from domain.errors import fail
-from domain.masking import EncodedRow
-from domain.prepared import EncodedStream, PreparedData
 from domain.fingerprint import Json
+from domain.masking import EncodedRow
+from domain.prepared import EncodedStream
 from domain.section import section
 from domain.stage import TrainingStage
 

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from domain.errors import ExitCode, HextuneError
-from domain.events import EventKind, JobEvent
+from domain.events import EventKind, JobEvent, shown_figures
 from domain.job import Job, JobKind, JobStatus
 from entrypoints.container import Container
 
@@ -142,7 +142,7 @@ class BarView:
 def figures(data: Mapping[str, Any]) -> str:
     """A step's figures in one line."""
     return (
-        f"loss {data['loss']:.4f}  lr {data['learning_rate']:.2e}  "
+        f"loss {data['loss']:.4f}{shown_figures(data)}  lr {data['learning_rate']:.2e}  "
         f"{data['tokens_per_s']:.0f} tok/s  {shown_time(data['eta_s'])} left"
     )
 
@@ -170,8 +170,9 @@ def event_lines(event: JobEvent) -> Iterator[str]:
         case EventKind.PROGRESS:
             yield f"{data['title']}: {data['step']}/{data['total_steps']}  {pace(data)}"
         case EventKind.EVALUATION:
-            loss, perplexity = data["loss"], data["perplexity"]
-            yield f"held out: loss {loss:.4f}, perplexity {perplexity:.2f} at step {data['step']}"
+            loss, own = data["loss"], shown_figures(data)
+            measured = own or f", perplexity {data['perplexity']:.2f}"
+            yield f"held out: loss {loss:.4f}{measured} at step {data['step']}"
         case EventKind.CHECKPOINT:
             yield f"checkpoint at step {data['step']}"
         case EventKind.RESUMED:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.hardware import DeviceKind, Hardware
+from domain.kernels import KERNELS
 from ports.hardware import HardwareProbe
 
 
@@ -50,6 +51,13 @@ NEEDS: Sequence[Need] = (
         install="pip install 'hextune[flash-attn]' --no-build-isolation",
         needs="an NVIDIA GPU of compute capability 8.0 and a CUDA build of torch",
         devices=GPU,
+    ),
+    Need(
+        package="liger-kernel",
+        feature="Liger kernels",
+        install="pip install 'hextune[liger]'",
+        needs="a GPU that Triton compiles for",
+        devices=KERNELS["liger"].devices,
     ),
     Need(
         package="unsloth",

@@ -1,6 +1,6 @@
 """Events as lines of text."""
 
-from domain.events import EventKind, JobEvent
+from domain.events import EventKind, JobEvent, shown_figures
 from entrypoints.tui.shown import Texts, figure, number
 
 PHASES = (
@@ -44,4 +44,5 @@ def event_line(texts: Texts, event: JobEvent) -> str:
         facts["phase"] = texts(f"phases.{phase}") if phase in PHASES else phase
     elif event.kind in (EventKind.WARNING, EventKind.FAILED):
         facts["message"], _ = texts.recorded(event.data)
-    return texts(f"events.{event.kind.value}", **facts)
+    own = shown_figures(event.data) if event.kind in (EventKind.STEP, EventKind.EVALUATION) else ""
+    return texts(f"events.{event.kind.value}", **facts) + own

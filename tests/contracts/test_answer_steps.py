@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from domain.events import EventKind
+from domain.run_plan import ReferenceKind
 from entrypoints.container import Container, make_container
 from tests.contracts.test_stages import STAGES, planned
 from tests.contracts.test_trainer import Events, losses, run, spec_text
@@ -152,3 +153,39 @@ def test_logits_are_made_for_answers_only(tiny_model: Path) -> None:
     ours = torch.autograd.grad(found.total.sum(), network.lm_head.weight)[0]
     theirs = torch.autograd.grad(picked.sum(), network.lm_head.weight)[0]
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def test_a_continued_adapter_is_measured_from_where_it_was(
+    container: Container, tiny_model: Path, tmp_path: Path
+) -> None:
+    first = planned(container, tiny_model, tmp_path, "dpo")
+    run(container, first, tmp_path / "first")
+    over = {"name": str(tiny_model), "adapters": [str(tmp_path / "first" / "model")]}
+    for method, kind in (("continued", ReferenceKind.COPY), ("lora", ReferenceKind.ADAPTERS_OFF)):
+        text = spec_text(
+            tiny_model,
+            tmp_path,
+            data=first.document.spec.as_json()["data"],
+            stage={"name": "dpo"},
+            method={"name": method},
+            model=over,
+        )
+        asked = container.plan_run()(text)
+        assert asked.plan.trainer.reference is kind
+        _, events = run(container, asked, tmp_path / method)
+        assert losses(events)[1] == pytest.approx(math.log(2), abs=1e-6)
+        assert losses(events)[6] < losses(events)[1]
+
+
+@pytest.mark.parametrize("stage", ["dpo", "kto", "reward"])
+def test_answers_are_compared_over_quantized_weights(
+    container: Container, tiny_model: Path, tmp_path: Path, stage: str
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    events = trained(
+        container, tiny_model, tmp_path, stage, quantization={"name": "bitsandbytes"}, **MIXED
+    )
+    found = losses(events)
+    if stage != "reward":
+        assert found[1] == pytest.approx({"dpo": math.log(2), "kto": 0.5}[stage], abs=1e-6)
+    assert found[6] < found[1]

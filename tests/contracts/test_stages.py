@@ -11,6 +11,7 @@ import pytest
 from adapters.catalog import FolderCatalog
 from domain.errors import HextuneError
 from domain.events import EventKind
+from domain.precision import BYTES
 from domain.run_plan import ReferenceKind
 from entrypoints.container import Container, make_container
 from entrypoints.services.plan_run import Planned
@@ -157,14 +158,17 @@ def test_the_reference_is_the_model_the_run_started_from(
     assert losses(events)[1] == pytest.approx(math.log(2), abs=1e-4)
 
 
+@pytest.mark.parametrize("mode", ["full", "mixed"])
 def test_a_copied_reference_is_planned_for(
-    container: Container, tiny_model: Path, tmp_path: Path
+    container: Container, tiny_model: Path, tmp_path: Path, mode: str
 ) -> None:
+    settings = {"method": {"name": "full"}, "precision": {"mode": mode}}
     one, two = (
-        planned(container, tiny_model, tmp_path, stage, method={"name": "full"}).plan
+        planned(container, tiny_model, tmp_path, stage, **settings).plan
         for stage in ("simpo", "dpo")
     )
-    assert two.memory.weights == 2 * one.memory.weights
+    weights = one.model.parameters * BYTES[one.precision.trainable]
+    assert two.memory.weights == one.memory.weights + weights
     assert "reference" in {found.key for found in two.decisions}
 
 

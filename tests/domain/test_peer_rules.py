@@ -24,7 +24,7 @@ def test_a_rule_is_decided_and_its_codes_exist(row: list[str]) -> None:
     _, theirs, verdict, how = row
     assert theirs
     assert verdict in ("adopted", "unnecessary", "open")
-    codes = re.findall(r"`((?:rule|spec|file|model|package)-[a-z0-9-]+)`", how)
+    codes = re.findall(r"`((?:rule|spec|file|model|package|merge)-[a-z0-9-]+)`", how)
     assert set(codes) <= TEXTS.keys()
     assert bool(codes) or verdict != "adopted"
     assert how

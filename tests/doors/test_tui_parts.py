@@ -148,7 +148,11 @@ DATA: dict[EventKind, dict[str, Json]] = {
     EventKind.PHASE: {"phase": "loading"},
     EventKind.STEP: {"step": 7, "total_steps": 9, "loss": 1.25, "learning_rate": 2e-4},
     EventKind.PROGRESS: {
-        "step": 7, "total_steps": 9, "title": "mmlu", "per_s": 1.5, "eta_s": 2.0,
+        "step": 7,
+        "total_steps": 9,
+        "title": "mmlu",
+        "per_s": 1.5,
+        "eta_s": 2.0,
     },
     EventKind.EVALUATION: {"step": 7, "loss": 1.25, "perplexity": 3.49},
     EventKind.CHECKPOINT: {"step": 7, "path": "there"},
