@@ -143,6 +143,7 @@ class PairCollator:
         """Tensors `input_ids`, `attention_mask` and `labels` of shape (B, T).
 
         `rows` of shape (N,) stands first: it is by the first tensor that trainers count rows.
+        `counts` (N,), where there is one, is 0 for a row that counts nothing.
         """
         import torch
 
@@ -163,6 +164,8 @@ class PairCollator:
             "attention_mask": padded([[1] * len(each) for each in ids], 0),
             "labels": padded(labels, IGNORED),
         }
+        if any("blank" in row for row in rows):
+            batch["counts"] = torch.tensor([float("blank" not in row) for row in rows])
         if "liked" in rows[0]:
             batch["liked"] = torch.tensor([row["liked"] for row in rows])
         if self._prepare is not None:

@@ -11,7 +11,8 @@ import importlib
 import importlib.util
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,19 @@ CODE_KINDS = (
     "methods",
     "optimizers",
     "quantizers",
+    "rewards",
     "scorers",
     "stages",
+    "trackers",
 )
 DATA_KINDS = ("datasets", "exams", "families", "models", "recipes", "templates")
 DATA_SUFFIXES = (".jinja", ".json", ".yaml")
+
+
+@cache
+def plug_ins(kind: str) -> EntryPoints:
+    """Installed plug-ins of a kind; looking them up takes 0.1 s."""
+    return entry_points(group=f"hextune.{kind}")
 
 
 class FolderCatalog:
@@ -46,7 +55,7 @@ class FolderCatalog:
         if kind in DATA_KINDS:
             return sorted({p.stem for p in (DATA / kind).iterdir() if p.suffix in DATA_SUFFIXES})
         own = {path.stem for path in (CODE / kind).glob("*.py") if path.stem != "__init__"}
-        return sorted(own | {point.name for point in entry_points(group=f"hextune.{kind}")})
+        return sorted(own | {point.name for point in plug_ins(kind)})
 
     def summary(self, kind: str, name: str) -> str:
         """First line of the part's docstring, or its `summary`; a plug-in's is its module."""
@@ -55,7 +64,7 @@ class FolderCatalog:
             return str(self.description(kind, name)["summary"])
         source = CODE / kind / f"{name}.py"
         if not source.exists():
-            return next(p.value for p in entry_points(group=f"hextune.{kind}") if p.name == name)
+            return next(p.value for p in plug_ins(kind) if p.name == name)
         docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
         return docstring.partition("\n")[0]
 
@@ -64,7 +73,7 @@ class FolderCatalog:
         self._check(kind, name)
         if (CODE / kind / f"{name}.py").exists():
             return importlib.import_module(f"adapters.{kind}.{name}")
-        return next(p for p in entry_points(group=f"hextune.{kind}") if p.name == name).load()
+        return next(p for p in plug_ins(kind) if p.name == name).load()
 
     def description(self, kind: str, name: str) -> Mapping[str, Any]:
         """The content of a part that is data; a recipe's or template's is its text and summary."""

@@ -43,9 +43,9 @@ class HtmlEvaluationReportWriter:
 
 def shown(estimate: Estimate, metric: Metric, *, signed: bool = False) -> str:
     """An estimate with its interval: shares as percentages."""
-    scale = 100 if metric is Metric.ACCURACY else 1
+    scale = 100 if metric.percent else 1
     digits = "+" if signed else ""
-    digits += ".1f" if metric is Metric.ACCURACY else ".3f"
+    digits += ".1f" if metric.percent else ".3f"
     value, low, high = (
         format(each * scale, digits) for each in (estimate.value, estimate.low, estimate.high)
     )

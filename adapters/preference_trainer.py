@@ -4,7 +4,7 @@ The loss of a step is the mean over its rows, however they are split into passes
 last step of an epoch has.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -19,9 +19,11 @@ from adapters.answers import (
     log_probabilities,
     still,
 )
+from adapters.held_out import is_evaluation
+from adapters.parallel.rank_trainer import BLANK_TOKENS, RankTrainer
 
 
-class PreferenceTrainer(Trainer):  # type: ignore[misc]
+class PreferenceTrainer(RankTrainer, Trainer):  # type: ignore[misc]
     """transformers' Trainer with an objective over whole answers."""
 
     def __init__(
@@ -46,11 +48,18 @@ class PreferenceTrainer(Trainer):  # type: ignore[misc]
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: Any
     ) -> tuple[list[Any], int]:
-        """The passes of a step, and how many rows they hold together."""
+        """The passes of a step, and how many rows they hold together, those of all ranks."""
+        import torch
+
         passes, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         if passes and self._together is not None:
             self._together(passes, self._watch, self._referring)
-        return passes, sum(len(batch["rows"]) for batch in passes)
+        counts = (batch.get("counts", torch.ones(len(batch["rows"]))) for batch in passes)
+        counted = sum(int(each.sum()) for each in counts)
+        if self.args.world_size > 1:
+            ours = torch.tensor(counted, device=device)
+            counted = int(self.accelerator.reduce(ours, reduction="sum"))
+        return passes, counted
 
     def compute_loss(
         self,
@@ -63,15 +72,23 @@ class PreferenceTrainer(Trainer):  # type: ignore[misc]
 
         `num_items_in_batch` counts the step's rows in training, and tokens when evaluating.
         """
+        import torch
+
         if not model.training and self._together is not None:
             self._together([inputs], self._watch, self._referring)
         judged = self._objective(
             inputs, lambda batch: log_probabilities(model, batch), self._referring
         )
-        loss = judged.losses.sum() / (num_items_in_batch if model.training else len(judged.losses))
+        counts = inputs.get("counts", torch.ones_like(judged.losses))
+        total = (judged.losses * counts).sum()
+        if model.training:  # gradients are averaged over ranks
+            loss = total * self.args.world_size / num_items_in_batch
+        else:
+            loss = total / len(judged.losses)
         kind = "" if model.training else "eval_"
         for name, value in judged.figures.items():
-            self._figures.setdefault(kind + name, []).extend(value.float().flatten().tolist())
+            values = value.flatten()[counts.bool()] if value.numel() == len(counts) else value
+            self._figures.setdefault(kind + name, []).extend(values.float().flatten().tolist())
         return (loss, {"loss": judged.losses.detach()}) if return_outputs else loss
 
     def _watch(self, batch: Mapping[str, Any]) -> Answers:
@@ -97,7 +114,23 @@ class PreferenceTrainer(Trainer):  # type: ignore[misc]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """With the means of the figures since the last log of the same kind."""
-        kind = "eval_" if "eval_loss" in logs else ""
+        kind = "eval_" if is_evaluation(logs) else ""
         for name in [name for name in self._figures if name.startswith("eval_") is bool(kind)]:
-            logs[name] = fmean(self._figures.pop(name))
+            logs[name] = self._mean(self._figures.pop(name))
         super().log(logs, start_time)
+
+    def _mean(self, values: Sequence[float]) -> float:
+        """The mean of all ranks' values."""
+        import torch
+
+        if self.args.world_size == 1:
+            return fmean(values)
+        sums = torch.tensor([sum(values), len(values)], device=self.args.device)
+        total, count = self.accelerator.reduce(sums, reduction="sum").tolist()
+        return float(total / count)
+
+    def blank(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The first tokens of its answers, which do not count."""
+        ids, other = row["input_ids"][:BLANK_TOKENS], row.get("rejected_ids", [])[:BLANK_TOKENS]
+        second = {"rejected_ids": other, "rejected_labels": other} if other else {}
+        return {**row, "input_ids": ids, "labels": ids, **second, "blank": True}

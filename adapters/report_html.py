@@ -77,6 +77,16 @@ def loss_figure(events: Sequence[JobEvent]) -> Any:
     return figure
 
 
+def samples_of(events: Sequence[JobEvent]) -> dict[str, list[tuple[int, str]]]:
+    """Prompt to (step, answer) by step; a step that was trained again counts once."""
+    found: dict[str, dict[int, str]] = {}
+    for event in events:
+        if event.kind is EventKind.SAMPLE:
+            data: Any = event.data
+            found.setdefault(data["prompt"], {})[data["step"]] = data["text"]
+    return {prompt: sorted(answers.items()) for prompt, answers in found.items()}
+
+
 def render_page(
     job: Job, events: Sequence[JobEvent], documents: dict[str, dict[str, object]], curve: str
 ) -> str:
@@ -93,5 +103,7 @@ def render_page(
         job=job,
         curve=curve[curve.index("<svg") :],
         evaluations=evaluations,
+        samples=samples_of(events),
+        alerts=[event.data for event in events if event.kind is EventKind.WARNING],
         **documents,
     )

@@ -16,7 +16,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from adapters.catalog import singular, suggestion
 from adapters.dataset_descriptions import DESCRIPTION, include_descriptions, unclear_origins
-from adapters.spec_document import DEFAULT_NAMES, NAMELESS, document_adapter, to_spec
+from adapters.spec_document import (
+    DEFAULT_NAMES,
+    NAMELESS,
+    document_adapter,
+    lists_of_parts,
+    to_spec,
+)
 from adapters.spec_text import parse, parse_value
 from domain.errors import HextuneError, Place, Problem, fail, problem
 from domain.planning import leaves
@@ -54,14 +60,35 @@ class FileSpecReader:
     def read(self, text: SpecText) -> SpecDocument:
         """The spec, or HextuneError with every mistake in text and overrides."""
         value, origins, places, problems = plain_values(text)
+        document = self.checked(text, value, origins, places, problems)
+        if document is None:
+            raise HextuneError(problems)
+        return document
+
+    def checked(
+        self,
+        text: SpecText,
+        value: dict[str, Any],
+        origins: dict[str, Origin],
+        places: dict[str, Place],
+        problems: list[Problem],
+    ) -> SpecDocument | None:
+        """The spec in plain values; None where there are `problems`, to which its own are added."""
         undescribed = list(include_descriptions(value, places))
         draft = Draft(value, places, text.source)
         problems += undescribed or unclear_origins(value, draft.place)
         names = {key: [self._name(key, draft, problems)] for key in CHOICES}
-        document = draft.validated(document_adapter(self._catalog, names), problems)
+        listed = {
+            path: self._listed(path, kind, draft, problems)
+            for path, kind in lists_of_parts(self._catalog, names)
+        }
+        document = draft.validated(document_adapter(self._catalog, names, listed), problems)
         if problems:
-            raise HextuneError(problems)
-        return SpecDocument(spec=to_spec(document), text=text, origins=origins, places=places)
+            return None
+        spec = to_spec(document)
+        stage = self._catalog.part("stages", spec.stage.name).STAGE
+        spec = replace(spec, data=spec.data.eaten_as(stage.eats))
+        return SpecDocument(spec=spec, text=text, origins=origins, places=places)
 
     def json_schema(self) -> Mapping[str, object]:
         """JSON Schema of a spec file, with every part there is."""
@@ -75,7 +102,34 @@ class FileSpecReader:
     @cached_property
     def _whole(self) -> TypeAdapter[Any]:
         names = {key: self._catalog.names(kind) for key, kind in CHOICES.items()}
-        return document_adapter(self._catalog, names)
+        return document_adapter(self._catalog, names, {})
+
+    def _listed(
+        self, path: str, kind: str, draft: "Draft", problems: list[Problem]
+    ) -> list[str | None] | None:
+        """The names in a list of parts, None for each that is reported here; None for no list."""
+        key, _, field = path.partition(".")
+        section = draft.value.get(key)
+        values = section.get(field, []) if isinstance(section, dict) else []
+        if not isinstance(values, list):
+            return None
+        known, found = self._catalog.names(kind), []
+        for number, each in enumerate(values):
+            name = each.get("name") if isinstance(each, dict) else None
+            place = draft.place(f"{path}.{number}.name")
+            if name is None:
+                meaning = f"Known {kind}: {', '.join(known)}."
+                problems.append(
+                    problem("spec-missing-key", place, key=place.field, meaning=meaning)
+                )
+            elif name not in known:
+                near = suggestion(str(name), known)
+                one = singular(kind)
+                problems.append(
+                    problem("spec-unknown-name", place, kind=one, name=name, suggestion=near)
+                )
+            found.append(name if name in known else None)
+        return found
 
     def _name(self, key: str, draft: "Draft", problems: list[Problem]) -> str:
         """The name chosen under `key`; an unknown one is reported and its section put aside."""
@@ -272,8 +326,17 @@ def _keys_at(schema: Mapping[str, Any], path: Sequence[int | str]) -> dict[str, 
                     n for n in node.get("anyOf", node.get("allOf")) if n != {"type": "null"}
                 )
         if part is not None:
-            node = node["items"] if isinstance(part, int) else node["properties"][part]
+            node = _inner(node, part)
     return {key: _meaning(schema, inner) for key, inner in node.get("properties", {}).items()}
+
+
+def _inner(node: Mapping[str, Any], part: int | str) -> Mapping[str, Any]:
+    """What stands in a node of the schema under a key or a number."""
+    if isinstance(part, int):
+        found = node["prefixItems"][part] if "prefixItems" in node else node["items"]
+    else:
+        found = node["properties"][part]
+    return found  # type: ignore[no-any-return]
 
 
 def _meaning(schema: Mapping[str, Any], node: Mapping[str, Any]) -> str:

@@ -3,18 +3,25 @@
 import copy
 import resource
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from adapters.held_out import Measured, best_of, evaluations, is_evaluation
 from adapters.methods import Start, Tuned
 from adapters.models.attaching import foreign_adapters, merged
+from adapters.models.float8 import in_float8
 from adapters.models.hf import HfLoaded
 from adapters.models.upcasting import upcast
 from adapters.optimizers import Built, Weight
+from adapters.parallel import strategy_of
+from adapters.parallel.user_config import user_config
+from adapters.rollout_stage import rollout_facts
 from adapters.stages import Parts
+from adapters.trackers import check_trackers
 from adapters.training_arguments import training_arguments
-from domain.budget import shown_bytes
+from domain.budget import shown_bytes, shown_components
 from domain.dataset import DatasetKind
 from domain.errors import HextuneError, fail
 from domain.events import EventKind, stage_figures
@@ -42,12 +49,16 @@ class TrlTrainerBackend:
         method = self._catalog.part("methods", spec.method.name)
         optimizer = self._catalog.part("optimizers", spec.optimizer.name)
         optimizer.check()
+        strategy_of(spec.parallelism.strategy).check(spec)
+        check_trackers(self._catalog, spec.tracking.trackers)
         trainable = method.trainable(spec.method.options, model)
         self._catalog.part("stages", spec.stage.name).check(spec.stage.options)
         stage: TrainingStage = self._catalog.part("stages", spec.stage.name).STAGE
         start = method.start(spec.method.options, model)
-        if stage.yields == "reward_model":
+        if stage.yields == "reward_model" or stage.value_head:
             trainable += model.hidden  # the value head
+        writes = stage.eats is DatasetKind.PROMPT
+        rollouts = rollout_facts(spec.stage.options, model) if writes else {}
         return TrainerFacts(
             adapter_based=method.ADAPTER_BASED,
             trainable=trainable,
@@ -63,50 +74,55 @@ class TrlTrainerBackend:
             optimizer_needs=tuple(sorted(optimizer.needs(spec.optimizer.options))),
             eats=stage.eats,
             yields=stage.yields,
-            reference=_reference_kind(stage, method.ADAPTER_BASED, start),
+            reference=_reference_kind(stage, spec.stage.options, method.ADAPTER_BASED, start),
+            parallel_config=user_config(spec.parallelism.config),
+            **rollouts,
         )
 
     def train(self, request: TrainRequest, emit: Emit) -> TrainOutcome:
         """Attach what learns, train, measure, and save the result under `model/`."""
-        from adapters.training_events import EventCallback, newest_checkpoint, step_of
+        from adapters.parallel.agreement import agreed
+        from adapters.rehearsal import check_place, rehearse
+        from adapters.training_watch import Watchers, continued_from
 
-        checkpoint = None
-        if request.resume:
-            checkpoint = newest_checkpoint(Path(request.folder) / "checkpoints")
-            emit(EventKind.RESUMED, {"step": step_of(checkpoint) if checkpoint else 0})
-        callback = EventCallback(request, emit)
-        trainer, tuned = self._trainer(request, callback, fresh=checkpoint is None)
+        request = replace(request, stop_asked=agreed(request.stop_asked))
+        checkpoint = continued_from(request, emit) if request.resume else None
+        check_place(request)
+        watch = Watchers(request, emit)
+        trainer, tuned = self._trainer(request, watch.callbacks, fresh=checkpoint is None)
         built = self._optimizer(request, trainer, tuned)
         if request.stop_asked():
             return TrainOutcome(stopped=True, step=0, results={})
+        emit(EventKind.PHASE, {"phase": "rehearsal"})
+        rehearse(trainer, tuned, request)
         emit(EventKind.PHASE, {"phase": "training"})
         began_s = time.monotonic()
         try:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            with watch.watchdog:
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         except (MemoryError, RuntimeError) as error:
             raise _memory_problem(error, request) from error
         step = int(trainer.state.global_step)
-        if callback.stopped:
+        if watch.events.stopped:
             return TrainOutcome(stopped=True, step=step, results={})
         if built.finish is not None:
             built.finish()
         if request.data.eval and not _evaluated_at(trainer.state, step):
             trainer.evaluate()
         emit(EventKind.PHASE, {"phase": "saving"})
-        target = Path(request.folder) / RESULT_FOLDER
-        trainer.save_model(str(target))
-        if tuned.save is not None:
-            tuned.save(str(target))
-        if isinstance(request.model, HfLoaded) and request.model.processor is not None:
-            request.model.processor.save_pretrained(target)
+        _save_result(request, trainer, tuned)
         return TrainOutcome(
             stopped=False, step=step, results=_results(request, trainer, time.monotonic() - began_s)
         )
 
-    def _trainer(self, request: TrainRequest, callback: Any, *, fresh: bool) -> tuple[Any, Tuned]:
+    def _trainer(
+        self, request: TrainRequest, watchers: Sequence[Any], *, fresh: bool
+    ) -> tuple[Any, Tuned]:
         """(the stage's trainer, the network of which only the method's part learns)."""
         import torch
         from transformers import set_seed
+
+        from adapters.parallel.agreement import WrapCheck
 
         spec, plan, loaded = request.spec, request.plan, request.model
         if not isinstance(loaded, HfLoaded):
@@ -117,18 +133,22 @@ class TrlTrainerBackend:
         network = merged(loaded.network, stack)
         tuned = method.prepare(spec.method.options, loaded.handle, network)
         kept = upcast(tuned.network, spec.precision)
-        arguments = training_arguments(request)
+        if spec.precision.fp8:
+            in_float8(tuned.network)
+        strategy = strategy_of(plan.parallelism.strategy)
+        arguments = training_arguments(request) | strategy.arguments(request)
         stage = self._catalog.part("stages", spec.stage.name)
         tokenizer = loaded.tokenizer
         if loaded.processor is not None and stage.STAGE.eats is DatasetKind.CONVERSATION:
             tokenizer = loaded.processor  # only conversations hold media
-        callbacks = [*tuned.callbacks, callback]
+        callbacks = [*tuned.callbacks, *watchers]
         trainable = getattr(torch, plan.precision.trainable)
         _hold(tuned.network, trainable, kept)  # before a reference copy is made
         parts = Parts(
             network=tuned.network,
             tokenizer=tokenizer,
             data=request.data,
+            model=loaded.handle,
             arguments=arguments,
             callbacks=callbacks,
             options=spec.stage.options,
@@ -140,6 +160,9 @@ class TrlTrainerBackend:
         _hold(trainer.model, trainable, kept)
         if tuned.begin is not None and fresh:
             tuned.begin(request.data.train)
+        trainer.add_callback(WrapCheck(trainer, plan.parallelism.name, strategy.wraps))
+        if plan.parallelism.processes > 1:
+            torch.manual_seed(spec.seed + trainer.args.process_index)  # noise of a rank's own
         return trainer, tuned
 
     def _optimizer(self, request: TrainRequest, trainer: Any, tuned: Tuned) -> Built:
@@ -152,7 +175,7 @@ class TrlTrainerBackend:
         ]
         optimizer = self._catalog.part("optimizers", chosen.name)
         built: Built = optimizer.build(chosen.options, request.model.handle, weights)
-        trainer.optimizer = built.optimizer
+        trainer.optimizer = trainer.asked_optimizer = built.optimizer
         return built
 
 
@@ -163,9 +186,11 @@ def _hold(network: Any, dtype: Any, kept: Collection[int]) -> None:
             weight.data = weight.data.to(dtype)
 
 
-def _reference_kind(stage: TrainingStage, adapter: bool, start: Start) -> ReferenceKind:
+def _reference_kind(
+    stage: TrainingStage, options: Mapping[str, Json], adapter: bool, start: Start
+) -> ReferenceKind:
     """How the starting model is at hand: a copy where switching adapters off changes it."""
-    if not stage.needs_reference:
+    if not stage.needs_reference or options.get("kl_weight") == 0:
         return ReferenceKind.NONE
     untouched = adapter and not start.changes_base and not start.continues
     return ReferenceKind.ADAPTERS_OFF if untouched else ReferenceKind.COPY
@@ -180,8 +205,25 @@ def _reference(kind: ReferenceKind, network: Any) -> Any:
     return adapters_off if kind is ReferenceKind.ADAPTERS_OFF else None
 
 
+def _save_result(request: TrainRequest, trainer: Any, tuned: Tuned) -> None:
+    """Write the last weights under `model/`, or those of the best evaluation."""
+    from adapters.best_weights import take_best
+    from adapters.parallel.agreement import wait_for_all
+
+    if request.spec.output.keep_best:
+        wait_for_all()
+        take_best(trainer.model, Path(request.folder) / "checkpoints")
+    target = Path(request.folder) / RESULT_FOLDER
+    trainer.save_model(str(target))
+    first = bool(trainer.is_world_process_zero())
+    if tuned.save is not None and first:
+        tuned.save(str(target))
+    if first and isinstance(request.model, HfLoaded) and request.model.processor is not None:
+        request.model.processor.save_pretrained(target)
+
+
 def _evaluated_at(state: Any, step: int) -> bool:
-    return any("eval_loss" in entry and entry["step"] == step for entry in state.log_history)
+    return any(is_evaluation(entry) and entry["step"] == step for entry in state.log_history)
 
 
 def _memory_problem(error: Exception, request: TrainRequest) -> Exception:
@@ -198,6 +240,7 @@ def _memory_problem(error: Exception, request: TrainRequest) -> Exception:
     return fail(
         "run-out-of-memory",
         planned=shown_bytes(request.plan.memory.total),
+        components=shown_components(request.plan.memory),
         remedies=remedies_for(request.spec, request.data.longest),
     )
 
@@ -206,7 +249,8 @@ def _results(request: TrainRequest, trainer: Any, seconds: float) -> dict[str, J
     """Final figures of a run."""
     history = trainer.state.log_history
     losses = [entry["loss"] for entry in history if "loss" in entry]
-    held_out = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    measured = evaluations(history, request.data.eval)
+    held_out = [each.figures["loss"] for each in measured]
     stream = request.data.stream
     return {
         "steps": int(trainer.state.global_step),
@@ -223,19 +267,36 @@ def _results(request: TrainRequest, trainer: Any, seconds: float) -> dict[str, J
         "adapter": request.plan.trainer.adapter_based,
         "continued": request.plan.trainer.continues,
         "yields": request.plan.trainer.yields,
-        "figures": _last_figures(history),
+        "figures": _last_figures(history, measured),
+        **_best(request, measured, int(trainer.state.global_step)),
         "streamed": stream.account.as_json() if stream is not None else None,
     }
 
 
-def _last_figures(history: list[dict[str, Any]]) -> dict[str, Json]:
+def _last_figures(
+    history: Sequence[Mapping[str, Any]], measured: Sequence[Measured]
+) -> dict[str, Json]:
     """What a stage measured last beside its loss; `eval_` begins the names of held-out rows."""
     found: dict[str, Json] = {}
     for entry in history:
-        plain = {name.removeprefix("eval_"): value for name, value in entry.items()}
-        mark = "eval_" if "eval_loss" in entry else ""
-        found |= {mark + name: value for name, value in stage_figures(plain).items()}
+        if not is_evaluation(entry):
+            found |= stage_figures(entry)
+    for each in measured:
+        found |= {f"eval_{name}": value for name, value in stage_figures(each.figures).items()}
     return found
+
+
+def _best(request: TrainRequest, measured: Sequence[Measured], step: int) -> dict[str, Json]:
+    """Which step the result is of, and the best evaluation with each source's figures."""
+    if not measured:
+        return {"result_step": step, "best": None, "sources": {}}
+    figure = request.spec.tracking.best_by
+    best = best_of(measured, figure)
+    return {
+        "result_step": best.step if request.spec.output.keep_best else step,
+        "best": {"step": best.step, "figure": figure, "value": best.value},
+        "sources": {name: dict(each) for name, each in measured[-1].sources.items()},
+    }
 
 
 def _state_bytes(optimizer: Any) -> int:

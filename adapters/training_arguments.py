@@ -53,7 +53,7 @@ def training_arguments(request: TrainRequest) -> dict[str, Any]:
         "prediction_loss_only": True,
         "save_strategy": "steps",
         "save_steps": spec.output.checkpoint_every_steps,
-        "save_total_limit": spec.output.keep_checkpoints,
+        "save_total_limit": None,  # older ones go once the newer one is whole
         "dataloader_pin_memory": plan.hardware.kind is DeviceKind.CUDA,
         "disable_tqdm": True,
         "report_to": [],

@@ -6,7 +6,16 @@ OpenAI's, TRL's and axolotl's. Each layout is one file under `domain/aligners/`.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from domain.aligners import alpaca, openai, segments, sharegpt, standard, text, trl
+from domain.aligners import (
+    alpaca,
+    openai,
+    openai_preference,
+    segments,
+    sharegpt,
+    standard,
+    text,
+    trl,
+)
 from domain.aligners.fields import Values
 from domain.dataset import DataSource, Format, RowFault, StandardRow
 
@@ -15,6 +24,7 @@ ALIGNERS: Mapping[str, Callable[[Values, DataSource], StandardRow | RowFault]] =
     "alpaca": alpaca.align,
     "sharegpt": sharegpt.align,
     "openai": openai.align,
+    "openai_preference": openai_preference.align,
     "standard": standard.align,
     "trl": trl.align,
     "segments": segments.align,
@@ -38,13 +48,16 @@ def detect_format(source: DataSource, values: Values) -> Format | None:
     names, found = source.columns, set(values)
     pair = {names.chosen, names.rejected} <= found and source.ranking is not False
     whole = pair and openai.is_whole(values[names.chosen])
-    answered = trl.COMPLETION in found or pair
+    bare = source.prompts is True and "response" not in found
+    answered = trl.COMPLETION in found or pair or bare
     prompted = trl.PROMPT in found and names.prompt != trl.PROMPT
     unnamed = names.messages is None
     fits: dict[Format, bool] = {
-        "alpaca": names.prompt in found and (names.response in found or (pair and not whole)),
+        "alpaca": names.prompt in found
+        and (names.response in found or (pair and not whole) or source.prompts is True),
         "sharegpt": unnamed and sharegpt.COLUMN in found,
         "openai": unnamed and (openai.COLUMN in found or whole) and not (prompted and pair),
+        "openai_preference": openai_preference.COLUMNS <= found,
         "standard": {"prompt", "response"} <= found and names.prompt not in found,
         "trl": prompted and answered,
         "segments": segments.is_labelled(values.get(names.segments)),

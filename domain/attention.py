@@ -4,15 +4,19 @@ Sources: flash-attn's and FlashAttention-3's published requirements; FlexAttenti
 pass on a CPU.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from domain.hardware import DeviceKind, Hardware
 
 AttentionName = Literal[
     "auto", "eager", "sdpa", "flex", "flash_attention_2", "flash_attention_3", "s2"
 ]
+KERNELS: tuple[AttentionName, ...] = get_args(AttentionName)[1:]
+"""Every kernel; auto is the choice of one."""
+FASTEST_FIRST: tuple[AttentionName, ...] = ("flash_attention_2", "sdpa")
+"""What auto tries before the plain kernel, which every model has."""
 NEEDS: Mapping[str, tuple[str, tuple[int, int], tuple[int, int], str]] = {
     "flash_attention_2": ("flash-attn", (2, 8), (8, 0), "hextune[flash-attn]"),
     "flash_attention_3": ("flash-attn-3", (3, 0), (9, 0), "flash-attn-3"),
@@ -31,9 +35,18 @@ class AttentionChoice:
 
 
 def obstacle(
-    name: str, hardware: Hardware, versions: Mapping[str, str], compute: str
+    name: str,
+    hardware: Hardware,
+    versions: Mapping[str, str],
+    compute: str,
+    able: Collection[str] = KERNELS,
 ) -> tuple[str, str] | None:
-    """(why a kernel cannot compute in dtype `compute` here, what to do), or None where it can."""
+    """(why a kernel cannot compute in dtype `compute` here, what to do), or None where it can.
+
+    `able` are the kernels the model's layers can call.
+    """
+    if name != "auto" and name not in able:
+        return f"this model can use only {', '.join(able)}", "Use model.attention=auto"
     if name == "flex" and hardware.kind is DeviceKind.CPU:
         return "FlexAttention has no backward pass on a CPU", "Use model.attention=sdpa"
     if name not in NEEDS:
@@ -55,12 +68,20 @@ def obstacle(
 
 
 def choose_attention(
-    asked: AttentionName, hardware: Hardware, versions: Mapping[str, str], compute: str
+    asked: AttentionName,
+    hardware: Hardware,
+    versions: Mapping[str, str],
+    compute: str,
+    able: Collection[str] = KERNELS,
 ) -> AttentionChoice:
     """The kernel for what was asked; rules refuse one that has an obstacle."""
     if asked != "auto":
         return AttentionChoice(name=asked, reason=f"model.attention is {asked}")
-    why = obstacle("flash_attention_2", hardware, versions, compute)
-    if why is None:
-        return AttentionChoice(name="flash_attention_2", reason="flash-attn is installed and fits")
-    return AttentionChoice(name="sdpa", reason=f"not flash_attention_2: {why[0]}")
+    passed_over = []
+    for name in FASTEST_FIRST:
+        why = obstacle(name, hardware, versions, compute, able)
+        if why is None:
+            reason = "; ".join(passed_over) or "the fastest, and it fits"
+            return AttentionChoice(name=name, reason=reason)
+        passed_over.append(f"not {name}: {why[0]}")
+    return AttentionChoice(name="eager", reason="; ".join(passed_over))

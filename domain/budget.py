@@ -69,12 +69,16 @@ def estimate_memory(
     on_cpu: bool,
     reference_copy: bool = False,
     tiled_loss: bool = True,
+    beside: int = 0,
+    writes: bool = False,
 ) -> MemoryEstimate:
     """Estimate for a batch of `rows` x `tokens`; `trainable` counts weights that learn.
 
     They come on top of the model's own with `adds_weights`, and are some of them without.
     `optimizer` is what the optimizer keeps; AdamW's two numbers for each weight where not given.
     A `reference_copy` is a second, frozen model; without a `tiled_loss` all logits exist at once.
+    `beside` are further frozen weights. A model that `writes` answers keeps keys and values for
+    them, at the most of full width, which are gone before activations are there.
     """
     linear = sum(group.inputs * group.outputs * group.count for group in model.linear)
     packed = quantized_bytes_per_weight
@@ -84,6 +88,7 @@ def estimate_memory(
         weights -= round(linear * (BYTES[policy.weights] - packed))
     if reference_copy:
         weights *= 2
+    weights += beside * BYTES[policy.weights]
     if policy.mode == "mixed":
         weights += trainable * BYTES[policy.compute]  # what the products read, kept for backward
     width = BYTES[policy.compute]
@@ -92,6 +97,7 @@ def estimate_memory(
     if not fused_attention:
         kept += round(KEPT_SCORES * rows * model.heads * tokens * tokens)
     kept_layers = 1 if checkpointing else model.layers
+    cache = rows * tokens * 2 * model.hidden * width * model.layers
     inputs = rows * tokens * model.hidden * width * model.layers if checkpointing else 0
     keeps = optimizer or Kept(numbers=ADAM_STATES * trainable)
     gradients = trainable if keeps.gradients is None else min(trainable, keeps.gradients)
@@ -101,7 +107,7 @@ def estimate_memory(
         weights=weights,
         gradients=gradients * BYTES[policy.trainable],
         optimizer=round(keeps.numbers * (keeps.number_bytes or BYTES[policy.optimizer])),
-        activations=kept * width * kept_layers + inputs,
+        activations=max(kept * width * kept_layers + inputs, cache if writes else 0),
         logits=tile * LOGIT_COPIES * BYTES["float32"],
         runtime=CPU_RUNTIME_BYTES if on_cpu else 0,
     )
@@ -118,6 +124,12 @@ def shown_bytes(count: float) -> str:
         if count >= size:
             return f"{count / size:.2f} {unit}"
     return f"{count:.0f} B"
+
+
+def shown_components(memory: MemoryEstimate) -> str:
+    """What an estimate is made of, the largest first, such as weights 1.20 GiB."""
+    parts = sorted(asdict(memory).items(), key=lambda part: part[1], reverse=True)
+    return ", ".join(f"{name} {shown_bytes(count)}" for name, count in parts if count)
 
 
 def remedies(*, per_device: int, checkpointing: bool, quantized: bool, max_tokens: int) -> str:

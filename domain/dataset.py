@@ -27,6 +27,8 @@ class DatasetKind(StrEnum):
     """A prompt with a chosen and a rejected answer."""
     FEEDBACK = "feedback"
     """A conversation whose answer was liked or not."""
+    PROMPT = "prompt"
+    """A conversation that ends with the person's turn; the model answers it while it learns."""
 
 
 @section
@@ -57,6 +59,9 @@ class Columns:
     """The worse answer of a ranking."""
     kto_tag: str | None = None
     """Whether the answer was liked, for feedback rows."""
+    answer: str = "answer"
+    """Prompts: the reference that rewards compare with; the row's own answer where it is missing,
+    the chosen one in a ranking."""
     images: str = "images"
     """Paths of images, one for each <image> in the text."""
     videos: str = "videos"
@@ -85,7 +90,17 @@ class Tags:
     """Role value of a system turn."""
 
 
-Format = Literal["auto", "text", "alpaca", "sharegpt", "openai", "standard", "trl", "segments"]
+Format = Literal[
+    "auto",
+    "text",
+    "alpaca",
+    "sharegpt",
+    "openai",
+    "openai_preference",
+    "standard",
+    "trl",
+    "segments",
+]
 
 
 @section
@@ -112,6 +127,9 @@ class DataSource:
     prompt with a completion or with chosen and rejected; segments are text of which parts train."""
     ranking: bool | None = None
     """Rows hold a chosen and a rejected answer; decided by those columns where not set."""
+    prompts: bool | None = None
+    """Rows are prompts: the model writes the answers, and theirs are references for rewards. Set
+    by stages that learn from rewards."""
     columns: Columns = built(Columns)
     """Column names, where the source's differ from the format's usual ones."""
     tags: Tags = built(Tags)
@@ -191,6 +209,8 @@ class StandardRow:
     """The document of a text row."""
     liked: bool | None = None
     """Feedback rows: whether the answer was liked."""
+    answer: str = ""
+    """Prompts: the reference that rewards compare with; empty for none."""
     media: Media = Media()
     """What the row shows or plays."""
     verbatim: bool = False
@@ -202,8 +222,8 @@ class StandardRow:
         return (*self.prompt, *self.responses)
 
     def conversation(self, response: int = 0) -> Conversation:
-        """The turns with one of the responses."""
-        turns = (*self.prompt, self.responses[response])
+        """The turns with one of the responses; a prompt has none."""
+        turns = (*self.prompt, *self.responses[response : response + 1])
         return Conversation(turns, self.tools, self.verbatim)
 
     def as_json(self) -> dict[str, object]:
@@ -221,6 +241,8 @@ class StandardRow:
             row["tools"] = [dict(tool) for tool in self.tools]
         if self.liked is not None:
             row["liked"] = self.liked
+        if self.kind is DatasetKind.PROMPT:
+            row["answer"] = self.answer
         for name, paths in (
             ("images", self.media.images),
             ("videos", self.media.videos),
@@ -241,6 +263,8 @@ class AlignedRow:
     """The file as the spec names it."""
     line: int
     """The row's place in that file."""
+    source: str = ""
+    """Name of the data source that holds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

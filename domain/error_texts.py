@@ -6,13 +6,25 @@ the same codes with the same placeholders; a test compares them.
 
 from collections.abc import Mapping
 
+from domain.engine_texts import ENGINE_TEXTS
 from domain.error_text import ErrorText
 from domain.eval_texts import EVAL_TEXTS
+from domain.http_texts import HTTP_TEXTS
+from domain.parallel_texts import PARALLEL_TEXTS
+from domain.pipeline_texts import PIPELINE_TEXTS
+from domain.rl_texts import RL_TEXTS
 from domain.rule_texts import RULE_TEXTS
+from domain.tracking_texts import TRACKING_TEXTS
 
 TEXTS: Mapping[str, ErrorText] = {
     **RULE_TEXTS,
+    **RL_TEXTS,
     **EVAL_TEXTS,
+    **ENGINE_TEXTS,
+    **PARALLEL_TEXTS,
+    **PIPELINE_TEXTS,
+    **HTTP_TEXTS,
+    **TRACKING_TEXTS,
     # -- reading a spec ---------------------------------------------------------------------
     "spec-file-missing": ErrorText(
         "There is no spec file `{path}`.", "`tune new {path}` writes a commented starter.", 3
@@ -203,6 +215,22 @@ TEXTS: Mapping[str, ErrorText] = {
         "Name a checkpoint packed by {quantizer}, or use quantization.name=bitsandbytes, which "
         "packs while loading.",
     ),
+    "quantizer-only-reads": ErrorText(
+        "{quantizer} reads packed checkpoints here, but writes none.",
+        "Use one of {writers}.",
+    ),
+    "quantizer-bits": ErrorText(
+        "{quantizer} packs to {known} bits, not to {bits}.",
+        "Use --bits with one of them.",
+    ),
+    "quantizer-calibration": ErrorText(
+        "{quantizer} needs texts to calibrate on, and `--calibration` names none.",
+        "Name a data file or builtin:NAME with rows like those the model will see.",
+    ),
+    "quantizer-packed-already": ErrorText(
+        "The weights of `{name}` are packed by {by} already.",
+        "Name the model's plain checkpoint, or the run over it.",
+    ),
     "merge-packed": ErrorText(
         "The weights of `{name}` are packed by {by}, and an adapter merged into them would lose "
         "what it learned.",
@@ -253,13 +281,13 @@ TEXTS: Mapping[str, ErrorText] = {
     ),
     "run-failed": ErrorText("Training failed: {reason}.", "The whole log is in {log}.", 6),
     "run-out-of-memory": ErrorText(
-        "Memory ran out; the plan had estimated {planned}.",
+        "Memory ran out; the plan had estimated {planned}: {components}.",
         "The cheapest remedies: {remedies}.",
         6,
     ),
     "run-loss-not-finite": ErrorText(
-        "The loss became {loss} at step {step}.",
-        "Lower optimizer.learning_rate, or use precision.mode=full; the last checkpoint is whole.",
+        "The loss or its gradient became {loss} at step {step}; its rows: {rows}.",
+        "Look at them, lower optimizer.learning_rate, or use precision.mode=full.",
         6,
     ),
     "output-unwritable": ErrorText(

@@ -1,7 +1,7 @@
 """Results of an evaluation: averages with intervals, and two models on the same items."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -13,6 +13,7 @@ from domain.confidence import (
     paired_bootstrap,
 )
 from domain.fingerprint import Json
+from domain.generation_metrics import bleu_of_all
 from domain.measurement import Measurement, Metric
 
 LENGTH_BINS = 5
@@ -38,8 +39,40 @@ class Measured:
     """Unit of the items' lengths."""
     excluded: tuple[str, ...] = ()
     """One line for each row that was left out: where it stands and why."""
+    notes: tuple[str, ...] = ()
+    """What readers of the figures must know, such as a judge's prompt."""
+    scores: Mapping[str, Metric] = field(default_factory=dict)
+    """Figures of each item that are reported one by one instead of its value: the name under
+    which they stand in the measurement's detail, in `scores`, and what they are."""
+    evaluation: str = ""
+    """Title its measurements carry, where `title` is of one of several scores."""
+    counts: str = ""
+    """Where details keep what BLEU of all answers together is made of, if they do."""
     measurements: tuple[Measurement, ...] = ()
     """Everything that was measured."""
+
+    def each_score(self) -> Sequence["Measured"]:
+        """One for each score, or the same where there is only the value."""
+        return [self.of_score(name, metric) for name, metric in self.scores.items()] or [self]
+
+    def of_score(self, name: str, metric: Metric) -> "Measured":
+        """The figures called `name`, as values."""
+        return replace(
+            self,
+            title=f"{self.title} {name}",
+            metric=metric,
+            scores={},
+            evaluation=self.title,
+            counts="bleu" if name == "bleu-4" else "",
+            measurements=tuple(valued(each, name) for each in self.measurements),
+        )
+
+
+def valued(measurement: Measurement, score: str) -> Measurement:
+    """The measurement with one of its scores as its value."""
+    scores = measurement.detail["scores"]
+    assert isinstance(scores, Mapping)
+    return replace(measurement, value=float(str(scores[score])))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +99,8 @@ class ModelResult:
     """Over each subject."""
     lengths: tuple[LengthBin, ...]
     """By length, from short to long."""
+    together: float | None = None
+    """BLEU of all answers together (corpus BLEU), which is no average; None for other figures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +159,10 @@ class EvaluationResult:
     """One line for each row that was left out."""
     models: Mapping[str, ModelResult]
     """Model to what it reached."""
+    notes: tuple[str, ...] = ()
+    """What readers of the figures must know."""
+    evaluation: str = ""
+    """Title of the measurements, where this is one of several scores of them."""
     comparison: Comparison | None = None
     """The first two models beside each other."""
 
@@ -157,6 +196,8 @@ def result_of(measured: Measured, models: Sequence[str], by: Resampling) -> Eval
         length_unit=measured.length_unit,
         excluded=measured.excluded,
         models={name: _model_result(measured, made, by) for name, made in found.items() if made},
+        notes=measured.notes,
+        evaluation=measured.evaluation,
         comparison=comparison,
     )
 
@@ -178,7 +219,13 @@ def _model_result(measured: Measured, found: Sequence[Measurement], by: Resampli
             LengthBin(shortest=items[0].length, longest=items[-1].length, estimate=shown(items))
             for items in bins
         ),
+        together=_together(found, measured.counts) if measured.counts else None,
     )
+
+
+def _together(found: Sequence[Measurement], counts: str) -> float:
+    kept = [each.detail[counts] for each in found]
+    return bleu_of_all([[float(str(n)) for n in each] for each in kept if isinstance(each, list)])
 
 
 def compare(

@@ -23,8 +23,11 @@ class EvaluatedModel:
     adapters: tuple[str, ...] = ()
     """Adapters on the model, in order: folders, such as a checkpoint of a run, or finished runs."""
     url: str | None = None
-    """Ask an OpenAI-compatible server instead, such as http://127.0.0.1:8000/v1: problems only, as
-    servers tell no likelihoods. Its key is read from OPENAI_API_KEY."""
+    """Ask an OpenAI-compatible server instead, such as http://127.0.0.1:8000/v1: everything but
+    perplexity. Exams need its /v1/completions with echo and logprobs. Its key is read from
+    OPENAI_API_KEY."""
+    engine: str = "transformers"
+    """What writes its answers: a name of `tune list engines`; likelihoods need none."""
     compare_base: bool = True
     """Measure the base as well, where the run has an adapter; both share one network."""
 
@@ -115,7 +118,136 @@ class ProblemSection:
         return self.title or f"problems {self.shots}-shot"
 
 
-Kind = ExamSection | PerplexitySection | ProblemSection
+TextScore = Literal["bleu-4", "rouge-1", "rouge-2", "rouge-l", "exact-match", "f1"]
+
+
+@section
+class AnswerSection:
+    """Rows answered freely, each answer compared with the row's own."""
+
+    data: tuple[DataSource, ...]
+    """Sources of rows, as in a run's data section."""
+    title: str = "answers"
+    """What reports call it, followed by the score's name."""
+    scores: tuple[TextScore, ...] = ("bleu-4", "rouge-1", "rouge-2", "rouge-l")
+    """How answers are compared: BLEU (sacrebleu), ROUGE (rouge-score), equal, F1 of words."""
+    language: Literal["auto", "en", "zh"] = "auto"
+    """What words are: zh is segmented with jieba; auto looks for Chinese in the row's answer."""
+    limit: int | None = limited(100, ge=1)
+    """Ask only the first rows; null for all."""
+    max_tokens: int = limited(256, ge=1)
+    """Longest answer."""
+    temperature: float = limited(0.0, ge=0, le=2)
+    """0 takes the likeliest token; above it, tokens are drawn by the spec's seed."""
+
+    @property
+    def shown(self) -> str:
+        """What reports call it."""
+        return self.title
+
+
+@section
+class ProgramColumns:
+    """Which column holds what."""
+
+    question: str = "prompt"
+    """What is to be programmed: a task, or the head of a function."""
+    tests: str = "test"
+    """Code that fails where the answer is wrong: text, or a list of lines."""
+    entry: str = "entry_point"
+    """Name of the function that `check` of the tests is called with; may be missing."""
+
+
+@section
+class ProgramSection:
+    """Programs written freely and tried out: pass@k (HumanEval)."""
+
+    data: DataSource
+    """The tasks."""
+    run_generated_code: bool = False
+    """Consent to run what the model writes: in a process of its own, with limits of time and
+    memory, and without network where the system allows that. Needed."""
+    title: str = "programs"
+    """What reports call it, followed by pass@k."""
+    samples: int = limited(1, ge=1)
+    """Programs written for each task."""
+    k: tuple[int, ...] = (1,)
+    """For each, how likely one of k programs passes; none above samples."""
+    temperature: float = limited(0.0, ge=0, le=2)
+    """0 takes the likeliest token; several samples need more, such as 0.8."""
+    prompt: str = "{question}"
+    """What the model is asked; {question} is the task."""
+    columns: ProgramColumns = built(ProgramColumns)
+    """Column names, where they are not HumanEval's."""
+    limit: int | None = limited(None, ge=1)
+    """Only the first tasks."""
+    max_tokens: int = limited(512, ge=1)
+    """Longest answer."""
+    time_s: float = limited(10.0, gt=0)
+    """Longest run of a program, in seconds."""
+    memory_mb: int = limited(1024, ge=64)
+    """Most memory of a program, in MiB."""
+
+    @property
+    def shown(self) -> str:
+        """What reports call it."""
+        return self.title
+
+
+JUDGE_PROMPT = """\
+Rate how well an answer serves the question, from {lowest} (useless) to {highest} (perfect). Think \
+first, in a sentence or two; end with the rating in double brackets, such as [[{highest}]].
+
+[Question]
+{question}
+
+[Reference answer]
+{reference}
+
+[Answer to rate]
+{answer}
+"""
+
+
+@section
+class JudgedSection:
+    """Rows answered freely, each answer rated by another model."""
+
+    data: tuple[DataSource, ...]
+    """Sources of rows, as in a run's data section."""
+    url: str
+    """Any OpenAI-compatible server that judges, such as http://127.0.0.1:8000/v1. Its key is
+    read from OPENAI_API_KEY."""
+    judge: str
+    """What that server calls the judging model."""
+    title: str = "judged"
+    """What reports call it."""
+    prompt: str = JUDGE_PROMPT
+    """What the judge is asked; {question}, {reference}, {answer}, {lowest} and {highest} are
+    filled in. Its rating is the last number in double brackets."""
+    lowest: int = 1
+    """Worst rating."""
+    highest: int = 10
+    """Best rating."""
+    limit: int | None = limited(100, ge=1)
+    """Ask only the first rows; null for all."""
+    max_tokens: int = limited(512, ge=1)
+    """Longest answer, and longest judgement."""
+
+    @property
+    def shown(self) -> str:
+        """What reports call it."""
+        return self.title
+
+
+Kind = (
+    ExamSection
+    | PerplexitySection
+    | ProblemSection
+    | AnswerSection
+    | ProgramSection
+    | JudgedSection
+)
 """One evaluation of any kind."""
 
 
@@ -133,10 +265,16 @@ class EvalSpec:
     """Texts whose likelihood is measured."""
     problems: tuple[ProblemSection, ...] = ()
     """Problems answered freely, with a number as their answer."""
+    answers: tuple[AnswerSection, ...] = ()
+    """Rows answered freely, compared with the rows' own answers."""
+    programs: tuple[ProgramSection, ...] = ()
+    """Programs written freely and tried out."""
+    judged: tuple[JudgedSection, ...] = ()
+    """Rows answered freely, rated by another model."""
     bootstrap: int = limited(1000, ge=100)
     """Resamples behind each 95% interval."""
     seed: int = 0
-    """Seed of the resampling."""
+    """Seed of the resampling, and of tokens that are drawn."""
 
     @property
     def evaluations(self) -> Sequence[tuple[str, Kind]]:
@@ -145,6 +283,9 @@ class EvalSpec:
             "exams": self.exams,
             "perplexity": self.perplexity,
             "problems": self.problems,
+            "answers": self.answers,
+            "programs": self.programs,
+            "judged": self.judged,
         }
         return [(f"{key}.{n}", each) for key, all_ in kinds.items() for n, each in enumerate(all_)]
 

@@ -26,7 +26,7 @@ EVAL_TEXTS: Mapping[str, ErrorText] = {
     ),
     "eval-nothing-asked": ErrorText(
         "The evaluation asks for nothing.",
-        "Add `exams`, `perplexity` or `problems`.",
+        "Add `exams`, `perplexity`, `problems`, `answers`, `programs` or `judged`.",
     ),
     "eval-title-twice": ErrorText(
         "Two evaluations are called `{title}`.",
@@ -37,8 +37,9 @@ EVAL_TEXTS: Mapping[str, ErrorText] = {
         "Look at its files: every row was left out.",
     ),
     "eval-nothing-measured": ErrorText(
-        "Every item of `{title}` is longer than the model's context.",
-        "Lower shots, or use a model with a longer context.",
+        "Nothing of `{title}` could be measured; the first item: {first}.",
+        "Lower shots or the length of what is asked, or look at the judge's answers in "
+        "excluded.jsonl.",
     ),
     "eval-bad-window": ErrorText(
         "A window of {window} tokens every {stride} does not go with a context of {context}.",
@@ -47,6 +48,30 @@ EVAL_TEXTS: Mapping[str, ErrorText] = {
     "eval-no-examples": ErrorText(
         "{shots} worked examples are asked for, and no source of them is named.",
         "Name one under `examples`, or set shots to 0.",
+    ),
+    "eval-no-scores": ErrorText(
+        "`{title}` asks for no score.",
+        "Name one under `scores`, such as rouge-l.",
+    ),
+    "eval-empty-answers": ErrorText(
+        "{count} answers of `{title}` are empty and score as such.",
+        "Look at them in predictions.jsonl.",
+    ),
+    "eval-code-consent": ErrorText(
+        "`{title}` would run programs that a model writes.",
+        "Set run_generated_code: true where that is acceptable on this machine.",
+    ),
+    "eval-bad-k": ErrorText(
+        "pass@k of k {k} does not go with {samples} samples of each task.",
+        "Set k between 1 and samples.",
+    ),
+    "eval-judge-prompt": ErrorText(
+        "The judge's prompt of `{title}` does not show the answer.",
+        "Put {mark} where the answer should stand.",
+    ),
+    "eval-judge-scale": ErrorText(
+        "A scale from {lowest} to {highest} has no two ends.",
+        "Set lowest below highest.",
     ),
     "eval-rows-excluded": ErrorText(
         "{count} rows of `{title}` were left out; the first: {first}.",
@@ -61,14 +86,19 @@ EVAL_TEXTS: Mapping[str, ErrorText] = {
         "Set what the file says with overrides such as exams.0.limit=20.",
     ),
     "eval-needs-weights": ErrorText(
-        "`{title}` measures likelihoods, which `{url}` does not tell.",
-        "Measure a run or a model on this machine, or ask the server only `problems`.",
+        "`{title}` measures tokens, and `{url}` does not tell how its model cuts text into them.",
+        "Measure a run or a model on this machine.",
     ),
     "server-unreachable": ErrorText(
         "`{url}` does not answer: {reason}.", "Check the address and that the server runs.", 75
     ),
     "server-refused": ErrorText(
         "`{url}` refused the request: {reason}.", "Check the model's name and OPENAI_API_KEY.", 75
+    ),
+    "server-no-likelihoods": ErrorText(
+        "`{url}` tells no likelihoods: {reason}.",
+        "Use a server whose /v1/completions knows echo and logprobs, or ask no `exams`.",
+        75,
     ),
     "eval-exam-paths": ErrorText(
         "{exams} exams and {paths} paths are given.",
@@ -85,5 +115,29 @@ EVAL_TEXTS: Mapping[str, ErrorText] = {
     "run-no-evaluation": ErrorText(
         "The run `{name}` is no finished evaluation: {kind}, {status}.",
         "`tune runs` shows what each run is.",
+    ),
+    "human-two-models": ErrorText(
+        "Two models are compared, and {count} are given.",
+        "Give --model twice.",
+    ),
+    "human-same-model": ErrorText(
+        "Both models are `{name}`.",
+        "Name two different ones.",
+    ),
+    "human-other-models": ErrorText(
+        "`{path}` holds ratings of other models: {models}.",
+        "Write to another --output.",
+    ),
+    "human-nothing-to-rate": ErrorText(
+        "`{path}` has no prompt that both models can answer.",
+        "Look at it with `tune data check`.",
+    ),
+    "human-record-damaged": ErrorText(
+        "`{path}` is no record of pairs: {reason}.",
+        "Move it away, or write to another --output.",
+    ),
+    "human-unwritable": ErrorText(
+        "`{path}` cannot be written: {reason}.",
+        "Write to another --output.",
     ),
 }

@@ -21,11 +21,17 @@ class EventKind(StrEnum):
     """Items of an evaluation were measured: step, total_steps, title, per_s (measurements a
     second), eta_s."""
     EVALUATION = "evaluation"
-    """Held-out rows were measured: step, loss; and perplexity, or a stage's own figures."""
+    """Held-out rows were measured: step, loss; and perplexity, or a stage's own figures; best,
+    whether none was better so far; and where there are several sources, sources with the figures
+    of each."""
+    SAMPLE = "sample"
+    """The model answered a prompt as it is now: step, prompt, text."""
     CHECKPOINT = "checkpoint"
     """A checkpoint is complete: step, path."""
     WARNING = "warning"
     """Something deserves a look: a problem as JSON."""
+    PART = "part"
+    """A step of a pipeline began or ended: name, number, count, run, status (of the run)."""
     RESUMED = "resumed"
     """A worker continued from a checkpoint: step."""
     SUCCEEDED = "succeeded"
@@ -64,7 +70,8 @@ def stage_figures(data: Mapping[str, Json]) -> dict[str, float]:
     return {
         name: value
         for name, value in data.items()
-        if (name.startswith("rewards/") or name == "kl") and isinstance(value, int | float)
+        if (name.startswith(("rewards/", "rollouts/")) or name == "kl")
+        and isinstance(value, int | float)
     }
 
 

@@ -36,6 +36,18 @@ FEATURES = (
         name="8 bits",
         overrides=("quantization.name=bitsandbytes", "quantization.bits=8", *MIXED),
     ),
+    *(
+        Feature(
+            name=name,
+            overrides=("parallelism.processes=2", f"parallelism.strategy={strategy}", *more),
+        )
+        for name, strategy, more in (
+            ("DDP", "ddp", ()),
+            ("ZeRO-2", "deepspeed", ("parallelism.zero=2",)),
+            ("ZeRO-3", "deepspeed", ("parallelism.zero=3",)),
+            ("FSDP2", "fsdp2", ()),
+        )
+    ),
 )
 
 

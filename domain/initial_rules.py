@@ -49,12 +49,6 @@ def _frozen_tokens(c: RuleContext) -> Facts | None:
     return None if learns else {"method": c.spec.method.name, "parts": parts}
 
 
-def _otherwise_loaded(c: RuleContext) -> Facts | None:
-    """Unsloth builds the network itself."""
-    given = c.spec.model.rope is not None or bool(c.spec.model.new_tokens)
-    return {} if given and c.spec.model.kernels == "unsloth" else None
-
-
 INITIAL_RULES: Sequence[Rule] = (
     Rule(id="rule-rope-factor", field="model.rope", breach=_factor),
     Rule(id="rule-rope-none", field="model.rope", breach=_of_type(lambda t: t is None)),
@@ -66,5 +60,4 @@ INITIAL_RULES: Sequence[Rule] = (
     ),
     Rule(id="rule-rope-needless", field="model.rope", breach=_needless),
     Rule(id="rule-new-tokens-frozen", field="model.new_tokens", breach=_frozen_tokens),
-    Rule(id="rule-unsloth-initial", field="model.kernels", breach=_otherwise_loaded),
 )

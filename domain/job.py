@@ -32,6 +32,10 @@ class JobKind(StrEnum):
     """It trains a model as a run spec says."""
     EVALUATE = "evaluate"
     """It measures models as an evaluation spec says."""
+    GENERATE = "generate"
+    """It writes answers as a step of a pipeline says, and makes rows of them."""
+    PIPELINE = "pipeline"
+    """It starts the runs of a pipeline, one after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,16 @@ class WorkerId:
     """Process number."""
     started_at: float
     """When the process started, in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartOf:
+    """What a run belongs to."""
+
+    pipeline: str
+    """Id of the pipeline."""
+    step: str
+    """Name of the step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +90,8 @@ class Job:
     """When it last began to wait for a worker, in seconds since the epoch."""
     total_steps: int = 0
     """Optimizer steps planned, or measurements."""
+    part_of: PartOf | None = None
+    """The pipeline whose step it is."""
     problem: dict[str, Any] | None = None
     """Why it failed: a problem as JSON."""
 
@@ -90,12 +106,13 @@ class Job:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Job":
         """The job `as_json` described. Raises KeyError, TypeError or ValueError on other values."""
-        worker = values["worker"]
+        worker, part_of = values["worker"], values.get("part_of")
         return cls(
             **{
                 **values,
                 "kind": JobKind(values.get("kind", JobKind.TRAIN)),
                 "status": JobStatus(values["status"]),
                 "worker": WorkerId(**worker) if worker else None,
+                "part_of": PartOf(**part_of) if part_of else None,
             }
         )

@@ -4,11 +4,12 @@ Only completions carry a loss by default (LLaMA-Factory paper, section 4.2).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from domain.conversation import Message, Role
 from domain.media import ShownMedia
+from domain.prompted import Prompted
 
 IGNORED = -100
 """Label of a token without loss, as PyTorch's cross entropy takes it."""
@@ -34,6 +35,12 @@ class EncodedRow:
     """Feedback rows: whether the answer was liked."""
     media: ShownMedia | None = None
     """What the row shows or plays; its tokens stand among the ids."""
+    place: str = field(default="", compare=False)
+    """Where it came from: file:line. Rows of equal content are equal wherever they stand."""
+    source: str = field(default="", compare=False)
+    """Name of the data source it came from."""
+    asked: Prompted | None = None
+    """Prompts: what was asked, for rewards to judge answers by; no token carries a loss."""
 
     @property
     def sequences(self) -> "tuple[EncodedRow, ...]":

@@ -21,9 +21,19 @@ class Metric(StrEnum):
     PERPLEXITY = "perplexity"
     """Nats per token, weighted by tokens; shown as e to the average. Lower is better."""
 
+    SHARE = "share"
+    """Between 0 and 1, such as ROUGE; shown in percent."""
+    RATING = "rating"
+    """Ratings on a scale of their own."""
+
     def shown(self, mean: float) -> float:
         """An average as it is shown."""
         return math.exp(min(mean, 700.0)) if self is Metric.PERPLEXITY else mean
+
+    @property
+    def percent(self) -> bool:
+        """Whether its figures are shown times 100."""
+        return self in (Metric.ACCURACY, Metric.SHARE)
 
     @property
     def higher_is_better(self) -> bool:

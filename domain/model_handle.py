@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from domain.attention import KERNELS
 from domain.rope import PLAIN, RopeScaling, RopeSection, needed_factor
 from domain.sampling import ServedModel
 
@@ -21,6 +22,8 @@ class LinearLayers:
     """How many layers have this name and shape."""
     avoid: bool = False
     """Whether adapters leave them alone unless asked: a router or a gate of experts."""
+    fused: bool = False
+    """Whether LoRA cannot have them: PEFT takes their name for the experts' fused weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,8 @@ class ModelHandle:
     """The licence, where the source names one."""
     adapters: Sequence[str] = ()
     """Folders of adapters on it, each trained over the model with those before it merged in."""
+    attention: Sequence[str] = KERNELS
+    """Attention kernels its layers can call, by our names."""
     experts: int = 0
     """Experts in a layer whose tokens a router shares out; none in a dense model."""
     router_loss: bool = False

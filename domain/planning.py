@@ -13,12 +13,14 @@ from domain.fingerprint import Json
 from domain.hardware import DeviceKind, Hardware
 from domain.kernels import KERNELS
 from domain.model_handle import ModelHandle
+from domain.parallelism import Parallelism, choose_parallelism, divided
 from domain.precision import choose_precision
 from domain.prepared import PreparedData
 from domain.rope import RopeScaling, RopeSection
 from domain.run_plan import Decision, Origin, ReferenceKind, RunPlan, TrainerFacts
 from domain.run_spec import RunSpec
 from domain.schedule import StepPlan, plan_steps
+from domain.tracking_plan import tracking_decisions
 
 
 def estimate(
@@ -30,7 +32,7 @@ def estimate(
     longest_tokens: int,
 ) -> MemoryEstimate:
     """Memory of the largest batch this run can meet."""
-    return estimate_memory(
+    whole = estimate_memory(
         model,
         choose_precision(spec.precision, hardware),
         trainable=trainer.trainable,
@@ -38,13 +40,16 @@ def estimate(
         adds_weights=trainer.adds_weights,
         quantized_bytes_per_weight=quantized_bytes,
         rows=spec.batching.per_device * trainer.sequences_per_row,
-        tokens=longest_tokens,
-        fused_attention=spec.model.attention != "eager",
+        tokens=longest_tokens + trainer.answer_tokens,
+        fused_attention=spec.model.attention != "eager" and "sdpa" in model.attention,
         checkpointing=spec.model.gradient_checkpointing,
         on_cpu=hardware.kind is DeviceKind.CPU,
         reference_copy=trainer.reference is ReferenceKind.COPY,
         tiled_loss=trainer.eats in (DatasetKind.TEXT, DatasetKind.CONVERSATION),
+        beside=trainer.beside,
+        writes=trainer.answer_tokens > 0,
     )
+    return divided(whole, spec.parallelism, hardware)
 
 
 def make_plan(
@@ -61,6 +66,7 @@ def make_plan(
 ) -> RunPlan:
     """The plan of a spec that breaks no rule. `origins` names who set each dotted key."""
     precision = choose_precision(spec.precision, hardware)
+    parallelism = choose_parallelism(spec.parallelism, hardware)
     steps = plan_steps(
         spec.schedule,
         spec.batching,
@@ -68,6 +74,7 @@ def make_plan(
         eval_rows=len(data.eval),
         epoch_tokens=data.train_tokens,
         epoch_trained_tokens=data.trained_tokens,
+        processes=parallelism.processes,
     )
     if data.stream is not None:
         steps = replace(steps, train_rows=0, steps_per_epoch=0, epochs=0.0)
@@ -81,6 +88,7 @@ def make_plan(
         _derived("template", data.template_fingerprint[:12], model.template_reason),
         *_model_decisions(spec, data, model, trainer),
         *_data_decisions(spec, data, model, trainer.eats),
+        *_parallel_decisions(parallelism, hardware, steps),
         *_step_decisions(spec, steps, data),
         _derived(
             "trainable",
@@ -88,6 +96,8 @@ def make_plan(
             f"{trainer.trainable / model.parameters:.2%} of {model.parameters:,} weights",
         ),
         *_reference_decision(trainer),
+        *tracking_decisions(spec),
+        *_rollout_decision(spec, trainer),
         _derived(
             "memory",
             shown_bytes(memory.total),
@@ -103,6 +113,7 @@ def make_plan(
         trainer=trainer,
         steps=steps,
         memory=memory,
+        parallelism=parallelism,
         data={
             "rows_read": data.rows_read,
             "train_rows": len(data.train),
@@ -130,6 +141,16 @@ def _reference_decision(trainer: TrainerFacts) -> Iterator[Decision]:
         yield _derived("reference", trainer.reference.value, REFERENCES[trainer.reference])
 
 
+def _rollout_decision(spec: RunSpec, trainer: TrainerFacts) -> Iterator[Decision]:
+    if trainer.answer_tokens:
+        prompts = spec.batching.per_device * spec.batching.accumulate
+        why = f"{prompts} prompts a step, {trainer.answers} answers each"
+        yield _derived("rollouts", prompts * trainer.answers, why)
+    if trainer.beside:
+        why = "frozen weights of reward models beside the model's own"
+        yield _derived("rewards.weights", trainer.beside, why)
+
+
 def _dtype_line(mode: str, compute: str) -> str:
     return {
         "full": f"{compute} throughout",
@@ -146,6 +167,8 @@ def _upcast_decisions(spec: RunSpec, compute: str, trainer: TrainerFacts) -> Ite
             "" if trainer.adapter_based else ", and saved so, as they may learn"
         )
         yield _derived("precision.norms", "float32", already or why)
+    if asked.fp8:
+        yield _derived("precision.fp8.products", "e4m3", "of linear layers but the head; e5m2 back")
     if asked.upcast_logits:
         tiled = trainer.eats in (DatasetKind.TEXT, DatasetKind.CONVERSATION)
         why = f"turned into float32 as they leave the head, which computes in {compute}"
@@ -272,8 +295,23 @@ def _data_decisions(
     )
 
 
+def _parallel_decisions(
+    chosen: Parallelism, hardware: Hardware, steps: StepPlan
+) -> Iterator[Decision]:
+    if chosen.strategy == "single":
+        return
+    yield _derived("parallelism.processes", chosen.processes, f"{chosen.reason}; {chosen.divides}")
+    why = f"batching.per_device x batching.accumulate x {chosen.processes} processes"
+    yield _derived("batching.rows_per_step", steps.rows_per_step, why)
+    if hardware.kind is DeviceKind.CPU:
+        why = "the processes share one memory, so this is what all of them need together"
+        yield _derived("memory.processes", chosen.processes, why)
+
+
 def _step_decisions(spec: RunSpec, steps: StepPlan, data: PreparedData) -> Iterator[Decision]:
     batch = f"{spec.batching.per_device} x {spec.batching.accumulate}"
+    processes = steps.rows_per_step // (spec.batching.per_device * spec.batching.accumulate)
+    batch += f" x {processes}" if processes > 1 else ""
     if data.stream is not None:
         why = f"schedule.max_steps; rows are streamed, {batch} for each step"
     elif spec.schedule.max_steps is None:

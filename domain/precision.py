@@ -30,6 +30,9 @@ class PrecisionSection:
     upcast_logits: bool = False
     """Turn the output head's logits into float32 before they are scaled, capped and compared."""
 
+    fp8: bool = False
+    """Multiply linear layers in 8-bit floats, where an NVIDIA GPU does; weights keep their dtype."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrecisionPolicy:

@@ -56,6 +56,14 @@ RULE_TEXTS: Mapping[str, ErrorText] = {
     "rule-attention-unavailable": ErrorText(
         "`model.attention` {name} cannot compute here: {reason}.", "{advice}.", 5
     ),
+    "rule-fp8-unavailable": ErrorText(
+        "`precision.fp8` cannot be used here: {reason}.",
+        "{advice}.",
+    ),
+    "rule-s2-group-unused": ErrorText(
+        "`model.s2_group` is set, but `model.attention` is {name}.",
+        "Use model.attention=s2, or leave model.s2_group out.",
+    ),
     "rule-neftune-answers": ErrorText(
         "Stage {stage} measures answers, and noise on the embeddings would change the measure.",
         "Leave model.neftune_alpha out.",
@@ -123,16 +131,17 @@ RULE_TEXTS: Mapping[str, ErrorText] = {
         "already.",
         "Remove model.rope, set data.max_tokens above {context}, or set model.rope.factor.",
     ),
-    "rule-unsloth-initial": ErrorText(
-        "Unsloth builds the network itself, without model.rope and model.new_tokens.",
-        "Use model.kernels=none, or leave the two out.",
-    ),
     "rule-new-tokens-frozen": ErrorText(
         "The rows of the new tokens would not learn with method {method} as it is set.",
         "Use method.name=lora with method.extra=[{parts}], or method.name=full.",
     ),
     "rule-unknown-layers": ErrorText(
         "`{model}` has no linear layers called {names}.", "It has {known}; all_linear takes all."
+    ),
+    "rule-lora-fused": ErrorText(
+        "LoRA cannot have {names} of {family}: PEFT takes these names for the fused "
+        "weights of all experts.",
+        "Leave them out of method.targets, or use method.name=loha, lokr or adalora for them.",
     ),
     "rule-no-layer-list": ErrorText(
         "{architecture} has no list of decoder layers, which this method needs.",

@@ -6,15 +6,19 @@ returns the facts of a breach, or None where the rule holds or cannot be judged 
 
 from collections.abc import Callable, Sequence
 
-from domain.attention import obstacle
+from domain.attention import KERNELS, obstacle
 from domain.budget import remedies, shown_bytes
 from domain.dataset import DatasetKind
 from domain.errors import Place, Problem, problem
+from domain.float8 import FLOAT8_RULE
 from domain.hardware import DeviceKind
 from domain.initial_rules import INITIAL_RULES
 from domain.optimizer_rules import OPTIMIZER_RULES
+from domain.parallel_rules import PARALLEL_RULES
+from domain.rl_rules import RL_RULES
 from domain.rule_context import Facts, Rule, RuleContext
 from domain.run_spec import RunSpec
+from domain.tracking_rules import TRACKING_RULES
 from domain.training_rules import TRAINING_RULES
 
 LOSING_RATE = 1e-4
@@ -50,6 +54,7 @@ def _answers_apart(c: RuleContext) -> Facts | None:
     judges = c.trainer is not None and c.trainer.eats in (
         DatasetKind.PREFERENCE,
         DatasetKind.FEEDBACK,
+        DatasetKind.PROMPT,
     )
     joined = c.spec.batching.packing or c.spec.batching.group_by_length
     return {"stage": c.spec.stage.name} if judges and joined else None
@@ -81,7 +86,8 @@ def _dtype_unsupported(c: RuleContext) -> Facts | None:
 
 
 def _attention_unavailable(c: RuleContext) -> Facts | None:
-    why = obstacle(c.spec.model.attention, c.hardware, c.versions, c.precision.compute)
+    able = c.model.attention if c.model else KERNELS
+    why = obstacle(c.spec.model.attention, c.hardware, c.versions, c.precision.compute, able)
     return {"name": c.spec.model.attention, "reason": why[0], "advice": why[1]} if why else None
 
 
@@ -133,7 +139,8 @@ def _packed_on_cpu(c: RuleContext) -> Facts | None:
     if c.spec.quantization is None or c.hardware.kind is not DeviceKind.CPU or c.trainer is None:
         return None
     evaluates = c.spec.data.eval or c.spec.data.eval_fraction is not None or c.trainer.start_tokens
-    wrong = c.trainer.reads_packed and evaluates
+    writes = c.trainer.eats is DatasetKind.PROMPT
+    wrong = c.trainer.reads_packed and (evaluates or writes)
     return {"method": c.spec.method.name} if wrong else None
 
 
@@ -246,6 +253,7 @@ RULES: Sequence[Rule] = (
     Rule(id="rule-half-needs-16-bit", field="precision.dtype", breach=_half_needs_16_bit),
     Rule(id="rule-dtype-unsupported", field="precision.dtype", breach=_dtype_unsupported),
     Rule(id="rule-attention-unavailable", field="model.attention", breach=_attention_unavailable),
+    FLOAT8_RULE,
     Rule(id="rule-packed-otherwise", field="model.name", breach=_packed_otherwise),
     Rule(id="rule-packed-unknown", field="model.name", breach=_packed_unknown),
     Rule(id="rule-quantized-needs-adapter", field="method.name", breach=_quantized_needs_adapter),
@@ -260,6 +268,9 @@ RULES: Sequence[Rule] = (
     ),
     *INITIAL_RULES,
     *TRAINING_RULES,
+    *TRACKING_RULES,
+    *RL_RULES,
+    *PARALLEL_RULES,
     Rule(id="rule-too-long-for-model", field="data.max_tokens", breach=_too_long_for_model),
     Rule(id="rule-no-chat-template", field="model.name", breach=_no_chat_template),
     Rule(id="rule-media-packing", field="batching.packing", breach=_media_packing),

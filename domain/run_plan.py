@@ -11,6 +11,7 @@ from domain.fingerprint import Json
 from domain.hardware import Hardware
 from domain.model_handle import ModelHandle
 from domain.optimizing import Kept, Need
+from domain.parallelism import Parallelism
 from domain.precision import PrecisionPolicy
 from domain.schedule import StepPlan
 
@@ -80,11 +81,22 @@ class TrainerFacts:
     """What the stage makes."""
     reference: ReferenceKind = ReferenceKind.NONE
     """The model answers are measured against: none, the base with adapters off, or a copy."""
+    parallel_config: Mapping[str, Json] | None = None
+    """What the user's own DeepSpeed file says."""
+
+    answers: int = 1
+    """Answers the model writes to each prompt while it learns."""
+    answer_tokens: int = 0
+    """The most tokens of such an answer."""
+    beside: int = 0
+    """Frozen weights beside the model's own: those of reward models."""
+    shares_base: bool = False
+    """Whether they lie over the model's base, which therefore has to stay as it was."""
 
     @property
     def sequences_per_row(self) -> int:
         """Sequences a row puts into a batch: a preference is its chosen and its rejected one."""
-        return 2 if self.eats is DatasetKind.PREFERENCE else 1
+        return 2 if self.eats is DatasetKind.PREFERENCE else self.answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +119,8 @@ class RunPlan:
     """Steps and tokens."""
     memory: MemoryEstimate
     """Peak memory by component, in bytes."""
+    parallelism: Parallelism
+    """The processes that train."""
     data: Mapping[str, Json]
     """Account of the rows: read, dropped, too long, formats, fingerprints."""
     warnings: Sequence[Problem] = ()

@@ -5,7 +5,7 @@ declared in the file of that name and filled in with their defaults before they 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from domain.attention import AttentionName
@@ -13,9 +13,11 @@ from domain.dataset import DatasetKind, DataSource
 from domain.fingerprint import Json, fingerprint
 from domain.kernels import KernelsName
 from domain.media import MediaLoading
+from domain.parallelism import ParallelismSection
 from domain.precision import PrecisionSection
 from domain.rope import RopeSection
-from domain.section import built, limited, section
+from domain.section import built, limited, parts, section
+from domain.tracking import SamplesSection, StoppingSection
 
 DEFAULT_MAX_TOKENS = 1024
 
@@ -61,6 +63,8 @@ class ModelSection:
     attention: AttentionName = "auto"
     """Attention kernel: auto takes the fastest that works here; sdpa is PyTorch's fused one, eager
     the plain one, s2 shifted sparse attention for long inputs, whole again at inference."""
+    s2_group: int | None = limited(None, ge=2)
+    """Tokens in a group of s2 attention; a quarter of the sequence where not set."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
 
@@ -118,6 +122,16 @@ class DataSection:
             video_as=self.video_as,
         )
 
+    def eaten_as(self, kind: DatasetKind) -> "DataSection":
+        """The section for a stage that trains on this kind: its sources say what rows are."""
+        if kind is not DatasetKind.PROMPT:
+            return self
+        train, held_out = (
+            tuple(replace(s, prompts=True) if s.prompts is None else s for s in sources)
+            for sources in (self.train, self.eval)
+        )
+        return replace(self, train=train, eval=held_out)
+
     def row_limit(self, context_tokens: int) -> int:
         """Longest row in tokens: `max_tokens`, or 1024 where the model's context reaches so far."""
         return self.max_tokens or min(DEFAULT_MAX_TOKENS, context_tokens)
@@ -165,14 +179,6 @@ class BatchingSection:
 
 
 @section
-class ParallelismSection:
-    """How many devices work together."""
-
-    strategy: Literal["single"] = "single"
-    """One process on one device."""
-
-
-@section
 class TrackingSection:
     """What is measured while training."""
 
@@ -180,6 +186,18 @@ class TrackingSection:
     """Steps between loss readings."""
     eval_every_steps: int | None = limited(None, ge=1)
     """Steps between evaluations on held-out rows; at the end of training where not set."""
+    best_by: str = "loss"
+    """The held-out figure that says which evaluation is the best: loss, or a stage's own, such as
+    rewards/accuracy."""
+    early_stopping: StoppingSection | None = None
+    """End the run when evaluations bring nothing better any more; it goes on where not set."""
+    samples: SamplesSection | None = None
+    """Prompts the model answers now and then while it learns; none where not set."""
+    stall_after_s: float = limited(1800.0, gt=0)
+    """Seconds without a sign of life after which the log gets every thread's stack, and you a
+    warning."""
+    trackers: tuple[Mapping[str, Json], ...] = parts("trackers")
+    """Where figures also go, such as `[{name: tensorboard}]`; events.jsonl always has them all."""
 
 
 @section
@@ -190,6 +208,8 @@ class OutputSection:
     """Steps between checkpoints; one is also written at the end and when a run is stopped."""
     keep_checkpoints: int = limited(2, ge=1)
     """Checkpoints kept; older ones are removed."""
+    keep_best: bool = False
+    """Make the result of the best evaluation by tracking.best_by, not of the last step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

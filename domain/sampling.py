@@ -9,6 +9,14 @@ FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grammar:
+    """What an answer must read as, held token by token."""
+
+    schema: str | None = None
+    """A JSON Schema as JSON text; None allows any JSON object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How the next token is drawn."""
 
@@ -22,18 +30,49 @@ class Sampling:
     """Texts that end the answer; they are not part of it."""
     seed: int | None = None
     """The same seed, prompt and model give the same answer."""
+    frequency_penalty: float = 0.0
+    """Taken off a token's logit for each time it stands in the answer."""
+    presence_penalty: float = 0.0
+    """Taken off a token's logit once it stands in the answer."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """What is added to the logits of tokens."""
+    logprobs: int | None = None
+    """How many of the likeliest tokens are told beside each one; None tells no probabilities."""
+    grammar: Grammar | None = None
+    """What the answer must read as."""
+
+
+NOTHING_SAID = Conversation(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """One answer asked of one model."""
+    """One answer asked of one model: to a conversation, or to a text as it stands."""
 
     model: str
     """A name out of the engine's served models."""
-    conversation: Conversation
+    conversation: Conversation = NOTHING_SAID
     """What was said so far; the last turn is the person's."""
+    prompt: str | tuple[int, ...] | None = None
+    """Text or token ids to go on from, without a template; takes the conversation's place."""
+    echo: bool = False
+    """Whether the answer begins with the prompt and, where asked, its log-probabilities."""
     sampling: Sampling = Sampling()
     """How to draw tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLogprob:
+    """A token with its log-probability under the model, before penalties and temperature."""
+
+    text: str
+    """Its text on its own; bytes that are no whole character show as U+FFFD."""
+    logprob: float | None
+    """In nats; None for the first token of a prompt."""
+    offset: int = 0
+    """Characters of the answer, and of the prompt where it is echoed, before this token."""
+    top: tuple[tuple[str, float], ...] = ()
+    """(text, log-probability) of the likeliest tokens in its place, best first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +81,10 @@ class TextDelta:
 
     text: str
     """New text; pieces join to the whole answer."""
+    reasoning: str = ""
+    """New text of what the model thinks before it answers; never part of `text`."""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """The tokens of this piece, where the request asked for them."""
     finish_reason: FinishReason | None = None
     """stop or length on the last piece."""
     prompt_tokens: int = 0

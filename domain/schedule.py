@@ -41,9 +41,13 @@ def plan_steps(
     eval_rows: int,
     epoch_tokens: int,
     epoch_trained_tokens: int,
+    processes: int = 1,
 ) -> StepPlan:
-    """Steps as the trainer will count them: batches per epoch, then accumulation, rounded up."""
-    batches = math.ceil(train_rows / batching.per_device)
+    """Steps as the trainer will count them: batches per epoch, then accumulation, rounded up.
+
+    A batch is what all processes take at once.
+    """
+    batches = math.ceil(train_rows / (batching.per_device * processes))
     per_epoch = max(1, math.ceil(batches / batching.accumulate)) if train_rows else 0
     epochs = schedule.epochs if schedule.epochs is not None else DEFAULT_EPOCHS
     if schedule.max_steps is not None:
@@ -59,7 +63,7 @@ def plan_steps(
     return StepPlan(
         train_rows=train_rows,
         eval_rows=eval_rows,
-        rows_per_step=batching.per_device * batching.accumulate,
+        rows_per_step=batching.per_device * batching.accumulate * processes,
         steps_per_epoch=per_epoch,
         total_steps=total,
         epochs=epochs,

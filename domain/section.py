@@ -18,6 +18,10 @@ STRICT: Mapping[str, object] = {
 }
 
 
+PARTS = "parts"
+"""Metadata of a field that holds a list of parts: the kind of them."""
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def section(cls: type[T]) -> type[T]:
     """Make `cls` a section: frozen, slotted, keyword-only, closed to unknown keys."""
@@ -43,6 +47,15 @@ def built(factory: Callable[[], T]) -> T:
     """A field whose default is built afresh, such as a nested section."""
     made: T = field(default_factory=factory)
     return made
+
+
+def parts(kind: str) -> Any:
+    """A list of named parts of the catalogue, such as `[{name: jsonl}, ...]`; none by default.
+
+    Each is a mapping of its name and of its options, all of them filled in. Annotate the field
+    with `tuple[Mapping[str, Json], ...]`.
+    """
+    return field(default=(), metadata={PARTS: kind})
 
 
 def options_of(cls: type[T], values: Mapping[str, Any]) -> T:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from domain.dataset import DatasetKind
 
-CHATTING = frozenset({"sft", "dpo", "kto", "orpo", "simpo", "cpo"})
+CHATTING = frozenset({"sft", "dpo", "kto", "orpo", "simpo", "cpo", "ppo", "grpo", "rloo"})
 """Stages whose result can be chatted with, and aligned further."""
 
 
@@ -25,6 +25,8 @@ class TrainingStage:
     """Stages whose result it may start from; a published model counts as `pretrain` or `sft`."""
     needs_reference: bool = False
     """Whether it measures answers against the model it started from."""
+    value_head: bool = False
+    """Whether a head learns beside the network to say what an answer is worth."""
 
     def may_follow(self, earlier: "TrainingStage") -> bool:
         """Whether this stage may start from what `earlier` yields."""

@@ -6,7 +6,7 @@ from domain.dataset import DatasetKind
 from domain.kernels import obstacle
 from domain.rule_context import Facts, Rule, RuleContext
 
-ANSWERS = (DatasetKind.PREFERENCE, DatasetKind.FEEDBACK)
+ANSWERS = (DatasetKind.PREFERENCE, DatasetKind.FEEDBACK, DatasetKind.PROMPT)
 """Rows whose stages compare or judge answers, with trainers of our own."""
 
 
@@ -48,10 +48,16 @@ def _unsloth_decides(c: RuleContext) -> Facts | None:
     set_keys = {
         "model.attention": model.attention != "auto",
         "model.rope": model.rope is not None,
+        "model.new_tokens": bool(model.new_tokens),
         "quantization": packing is not None and packing.name != "bitsandbytes",
     }
     keys = [key for key, is_set in set_keys.items() if is_set]
     return {"keys": ", ".join(keys)} if model.kernels == "unsloth" and keys else None
+
+
+def _needless_group(c: RuleContext) -> Facts | None:
+    asked = c.spec.model
+    return {"name": asked.attention} if asked.s2_group and asked.attention != "s2" else None
 
 
 TRAINING_RULES: Sequence[Rule] = (
@@ -61,4 +67,5 @@ TRAINING_RULES: Sequence[Rule] = (
     Rule(id="rule-router-loss-stage", field="model.router_aux_loss", breach=_router_of_answers),
     Rule(id="rule-kernels-unavailable", field="model.kernels", breach=_kernels_unavailable),
     Rule(id="rule-unsloth-decides", field="model.kernels", breach=_unsloth_decides),
+    Rule(id="rule-s2-group-unused", field="model.s2_group", breach=_needless_group),
 )

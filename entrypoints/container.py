@@ -37,6 +37,9 @@ class Container(containers.DeclarativeContainer):
     translator = providers.ThreadSafeSingleton(late("adapters.translate:JsonTranslator"))
     spec_reader = providers.ThreadSafeSingleton(late("adapters.spec_file:FileSpecReader"), catalog)
     hardware = providers.ThreadSafeSingleton(late("adapters.hardware:TorchHardware"))
+    pipeline_reader = providers.ThreadSafeSingleton(
+        late("adapters.pipeline_file:FilePipelineReader"), catalog, spec_reader
+    )
     rows = providers.ThreadSafeSingleton(late("adapters.row_sources:SourceRowReader"), catalog)
     encoded_cache = providers.ThreadSafeSingleton(late("adapters.encoded_cache:FileEncodedCache"))
     jobs = providers.ThreadSafeSingleton(late("adapters.jobs_files:FileJobStore"), config.runs)
@@ -47,8 +50,10 @@ class Container(containers.DeclarativeContainer):
     )
     trainer = providers.ThreadSafeSingleton(late("adapters.trainer_trl:TrlTrainerBackend"), catalog)
     quantizer = providers.Factory(late("adapters.quantizers:load_quantizer"), catalog)
+    packer = providers.Factory(late("adapters.quantizers:load_packer"), catalog)
     reports = providers.ThreadSafeSingleton(late("adapters.report_html:HtmlReportWriter"))
     open_engine = providers.Factory(late("adapters.engines:open_engine"), catalog, hardware)
+    open_tracker = providers.Factory(late("adapters.trackers:open_tracker"), catalog)
 
     eval_spec_reader = providers.ThreadSafeSingleton(
         late("adapters.eval_spec_file:FileEvalSpecReader")
@@ -56,14 +61,27 @@ class Container(containers.DeclarativeContainer):
     exams = providers.ThreadSafeSingleton(late("adapters.exam_files:ExamFiles"), catalog)
     open_scorer = providers.Factory(late("adapters.scorers:open_scorer"), catalog, hardware)
     open_remote = providers.Factory(late("adapters.remote_engine:open_remote"))
+    open_remote_scorer = providers.Factory(late("adapters.remote_scorer:open_remote_scorer"))
+    text_metrics = providers.ThreadSafeSingleton(
+        late("adapters.text_metrics:LibraryTextMetrics")
+    )
+    checker = providers.ThreadSafeSingleton(late("adapters.code_checker:SubprocessChecker"))
     eval_reports = providers.ThreadSafeSingleton(
         late("adapters.eval_report_html:HtmlEvaluationReportWriter")
     )
+    files = providers.ThreadSafeSingleton(
+        late("adapters.files_disk:DiskFiles"), config.runs, config.max_file_bytes
+    )
+    keys = providers.ThreadSafeSingleton(late("adapters.access_file:FileKeyStore"), config.runs)
+    meter = providers.ThreadSafeSingleton(late("adapters.meter_prometheus:PrometheusMeter"))
 
     # -- use cases ----------------------------------------------------------------------------
     find_run = providers.Factory(late(f"{SERVICES}.find_run:FindRun"), jobs, launcher, surroundings)
     find_adapters = providers.Factory(
         late(f"{SERVICES}.find_adapters:FindAdapters"), find_run, jobs, spec_reader
+    )
+    check_order = providers.Factory(
+        late(f"{SERVICES}.check_order:CheckOrder"), find_run, jobs, catalog
     )
     prepare_data = providers.Factory(
         late(f"{SERVICES}.prepare_data:PrepareData"), rows, encoded_cache
@@ -80,6 +98,7 @@ class Container(containers.DeclarativeContainer):
         hardware,
         prepare_data,
         find_adapters,
+        check_order,
     )
     method_matrix = providers.Factory(
         late(f"{SERVICES}.method_matrix:MethodMatrix"), plan_run, catalog
@@ -94,15 +113,68 @@ class Container(containers.DeclarativeContainer):
     watch_run = providers.Factory(
         late(f"{SERVICES}.watch_run:WatchRun"), find_run, jobs, surroundings
     )
+    track_run = providers.Factory(
+        late(f"{SERVICES}.track_run:TrackRun"), jobs, open_tracker.provider
+    )
+    train_model = providers.Factory(
+        late(f"{SERVICES}.train_model:TrainModel"), models, trainer, quantizer.provider
+    )
+    ranks = providers.Factory(
+        late("adapters.launch_ranks:ElasticRankLauncher"), "entrypoints.rank:train"
+    )
     execute_run = providers.Factory(
         late(f"{SERVICES}.execute_run:ExecuteRun"),
         plan=plan_run,
         jobs=jobs,
-        models=models,
-        trainer=trainer,
-        quantizer=quantizer.provider,
+        train=train_model,
+        ranks=ranks,
         hardware=hardware,
         reports=reports,
+        track=track_run,
+        surroundings=surroundings,
+    )
+    plan_pipeline = providers.Factory(
+        late(f"{SERVICES}.plan_pipeline:PlanPipeline"), pipeline_reader, plan_run, rows
+    )
+    start_pipeline = providers.Factory(
+        late(f"{SERVICES}.start_pipeline:StartPipeline"),
+        plan_pipeline,
+        jobs,
+        launcher,
+        surroundings,
+    )
+    start_job = providers.Factory(
+        late(f"{SERVICES}.start_job:StartJob"), pipeline_reader, start_run, start_pipeline
+    )
+    plan_job = providers.Factory(
+        late(f"{SERVICES}.plan_job:PlanJob"), pipeline_reader, plan_run, plan_pipeline
+    )
+    start_generation = providers.Factory(
+        late(f"{SERVICES}.start_generation:StartGeneration"),
+        spec_reader,
+        rows,
+        jobs,
+        launcher,
+        surroundings,
+    )
+    generate_pairs = providers.Factory(
+        late(f"{SERVICES}.generate_pairs:GeneratePairs"),
+        reader=spec_reader,
+        rows=rows,
+        models=models,
+        adapters=find_adapters,
+        jobs=jobs,
+        open_engine=open_engine.provider,
+        surroundings=surroundings,
+    )
+    execute_pipeline = providers.Factory(
+        late(f"{SERVICES}.execute_pipeline:ExecutePipeline"),
+        jobs=jobs,
+        find=find_run,
+        start_run=start_run,
+        start_generation=start_generation,
+        resume=resume_run,
+        stop=stop_run,
         surroundings=surroundings,
     )
     resolve_model = providers.Factory(
@@ -113,12 +185,71 @@ class Container(containers.DeclarativeContainer):
         spec_reader,
         find_adapters,
     )
+    quantize_model = providers.Factory(
+        late(f"{SERVICES}.quantize_model:QuantizeModel"),
+        resolve=resolve_model,
+        models=models,
+        packer=packer.provider,
+        hardware=hardware,
+        reader=rows,
+    )
+    manage_keys = providers.Factory(
+        late(f"{SERVICES}.manage_keys:ManageKeys"), keys, surroundings
+    )
+    admit = providers.Factory(late(f"{SERVICES}.manage_keys:Admit"), keys)
+    manage_files = providers.Factory(
+        late(f"{SERVICES}.manage_files:ManageFiles"), files, rows, surroundings
+    )
+    manage_uploads = providers.Factory(
+        late(f"{SERVICES}.manage_files:ManageUploads"), files, manage_files, surroundings
+    )
+    start_fine_tune = providers.Factory(
+        late(f"{SERVICES}.start_fine_tune:StartFineTune"),
+        files=manage_files,
+        store=files,
+        reader=spec_reader,
+        plan=plan_run,
+        start=start_run,
+        find=find_run,
+        jobs=jobs,
+    )
+    fine_tune_jobs = providers.Factory(
+        late(f"{SERVICES}.fine_tune_jobs:FineTuneJobs"),
+        find=find_run,
+        jobs=jobs,
+        files=files,
+        stop=stop_run,
+        resume_run=resume_run,
+    )
+    fine_tuned_models = providers.Factory(
+        late(f"{SERVICES}.fine_tuned_models:FineTunedModels"),
+        listing=fine_tune_jobs,
+        jobs=jobs,
+        models=models,
+        reader=spec_reader,
+        adapters=find_adapters,
+        resolve_run=resolve_model,
+    )
+    choose_engine = providers.Factory(
+        late(f"{SERVICES}.choose_engine:ChooseEngine"),
+        catalog,
+        resolve_model,
+        open_engine.provider,
+        open_remote.provider,
+    )
     merge_model = providers.Factory(
         late(f"{SERVICES}.merge_model:MergeModel"), resolve_model, models
     )
     convert_model = providers.Factory(late(f"{SERVICES}.convert_model:ConvertModel"), converter)
     prepare_evaluation = providers.Factory(
-        late(f"{SERVICES}.prepare_evaluation:PrepareEvaluation"), exams, rows, models
+        late(f"{SERVICES}.prepare_evaluation:PrepareEvaluation"),
+        exams,
+        rows,
+        models,
+        text_metrics,
+        checker,
+        open_remote.provider,
+        catalog,
     )
     start_evaluation = providers.Factory(
         late(f"{SERVICES}.start_evaluation:StartEvaluation"),
@@ -138,9 +269,18 @@ class Container(containers.DeclarativeContainer):
         open_scorer=open_scorer.provider,
         open_engine=open_engine.provider,
         open_remote=open_remote.provider,
+        open_remote_scorer=open_remote_scorer.provider,
         hardware=hardware,
         reports=eval_reports,
         surroundings=surroundings,
+    )
+    ratings = providers.ThreadSafeSingleton(late("adapters.rating_files:RatingFiles"))
+    rate_answers = providers.Factory(
+        late(f"{SERVICES}.rate_answers:RateAnswers"),
+        resolve_model,
+        open_engine.provider,
+        rows,
+        ratings,
     )
     compare_evaluations = providers.Factory(
         late(f"{SERVICES}.compare_evaluations:CompareEvaluations"), find_run, jobs

@@ -32,6 +32,8 @@ def work(folder: str, *, resume: bool) -> int:
         does = {
             JobKind.TRAIN: container.execute_run,
             JobKind.EVALUATE: container.evaluate_model,
+            JobKind.GENERATE: container.generate_pairs,
+            JobKind.PIPELINE: container.execute_pipeline,
         }[container.jobs().get(folder).kind]
         job = does()(folder, resume=resume, stop_asked=lambda: asked)
     except Exception as error:  # the process boundary: whatever broke must be on record

@@ -25,6 +25,11 @@ class ConversationEncoder(Protocol):
     ) -> Sequence[EncodedRow | HextuneError]:
         """Token ids and labels of each, or why the template cannot render it."""
 
+    def encode_prompts(
+        self, conversations: Sequence[Conversation]
+    ) -> Sequence[EncodedRow | HextuneError]:
+        """Token ids of each with the opening of an answer, nothing trained."""
+
     def encode_texts(self, texts: Sequence[str]) -> Sequence[EncodedRow]:
         """Documents with their end token, all of it trained."""
 

@@ -1,8 +1,9 @@
 """Inference: conversations in, pieces of text out."""
 
 from collections.abc import Generator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from domain.model_handle import ResolvedModel
 from domain.sampling import GenerationRequest, ServedModel, TextDelta
 
 
@@ -21,3 +22,17 @@ class InferenceBackend(Protocol):
 
     def close(self) -> None:
         """Release the model."""
+
+
+@runtime_checkable
+class AdapterHost(Protocol):
+    """An engine that takes adapters over its base while it runs."""
+
+    def add_model(self, model: ResolvedModel) -> None:
+        """Answer as one more model, under its label.
+
+        Raises HextuneError where its adapter does not lie over the weights loaded here.
+        """
+
+    def remove_model(self, name: str) -> None:
+        """Answer as it no more; nobody may be asking it."""

@@ -7,6 +7,7 @@ from domain.model_handle import ModelHandle
 from domain.precision import PrecisionPolicy
 from domain.run_spec import ModelSection
 from ports.encoder import ConversationEncoder
+from ports.packing import PackReport
 
 
 class LoadedModel(Protocol):
@@ -49,3 +50,6 @@ class ModelBackend(Protocol):
 
     def merge(self, handle: ModelHandle, target: str, dtype: str) -> MergeReport:
         """Write the model with its adapters merged into `target`, re-read it and compare."""
+
+    def pack(self, handle: ModelHandle, target: str, settings: object) -> PackReport:
+        """Write the model, adapters merged, packed by a CheckpointPacker's `settings`; compare."""

@@ -10,14 +10,23 @@ from domain.sampling import GenerationRequest, ServedModel, TextDelta
 
 
 class Engine:
-    """Implements ports.inference.InferenceBackend without a model; a word counts as a token."""
+    """Implements InferenceBackend and AdapterHost without a model; a word counts as a token."""
 
     def __init__(self, resolved: ResolvedModel, hardware: Hardware) -> None:
         self._resolved = resolved
+        self._hot: dict[str, ServedModel] = {}
 
     def models(self) -> Sequence[ServedModel]:
-        """The resolved model, and its base where it has an adapter."""
-        return self._resolved.served()
+        """The resolved model, its base where it has an adapter, and what was added since."""
+        return [*self._resolved.served(), *self._hot.values()]
+
+    def add_model(self, model: ResolvedModel) -> None:
+        """Answer to one more name."""
+        self._hot[model.label] = model.served()[0]
+
+    def remove_model(self, name: str) -> None:
+        """Answer to it no more."""
+        del self._hot[name]
 
     def generate(self, request: GenerationRequest) -> Generator[TextDelta]:
         """The last message, up to `max_tokens` words or a stop text."""
@@ -27,8 +36,9 @@ class Engine:
         return self._words(request)
 
     def _words(self, request: GenerationRequest) -> Generator[TextDelta]:
-        prompt = sum(len(m.content.split()) for m in request.conversation.messages)
-        text = request.conversation.messages[-1].content
+        prompt, text = _asked(request)
+        if request.echo:
+            yield TextDelta(text=text)
         cuts = [text.find(stop) for stop in request.sampling.stop if stop and stop in text]
         text = text[: min(cuts)] if cuts else text
         words = re.findall(r"\s*\S+|\s+$", text)
@@ -45,3 +55,13 @@ class Engine:
 
     def close(self) -> None:
         """Nothing to release."""
+
+
+def _asked(request: GenerationRequest) -> tuple[int, str]:
+    """(words of the prompt, what is said again)."""
+    if request.prompt is not None:
+        given = request.prompt
+        text = given if isinstance(given, str) else " ".join(map(str, given))
+        return len(text.split()), text
+    messages = request.conversation.messages
+    return sum(len(message.content.split()) for message in messages), messages[-1].content

@@ -1,219 +1,157 @@
-"""Answers through transformers' generate(), one request at a time, adapters switched per request.
+"""Answers by transformers' forward in batches that requests join and leave between steps.
 
-Generations wait for each other on one lock, which also makes seeds exact: the global random state
-is set and used by one generation only. The generating thread holds the lock, a reader never does.
+One thread owns the network (`adapters.generation.scheduler`); readers decode their own answers.
+Each answer has a random generator of its own, so that what else runs moves it only by rounding.
 """
 
-import queue
-import threading
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Generator, Sequence
 from typing import Any
 
-from adapters.detokenizing import Detokenizer, StopTexts
-from adapters.models.attaching import ADAPTER, attach_beside, attached, sibling_name
-from adapters.models.hf import load_network, tokenizer_of
-from adapters.models.rendering import HfEncoder
-from domain.errors import fail
+from adapters.generation.answers import AnswerText, echoed, pieces
+from adapters.generation.constrained import Grammars
+from adapters.generation.mailbox import Mailbox
+from adapters.generation.switching import AdapterSwitch
+from adapters.generation.texts import ModelTexts
+from adapters.models.attaching import merged
+from adapters.models.hf import load_network
+from domain.errors import Place, fail
 from domain.hardware import DeviceKind, Hardware
 from domain.model_handle import ResolvedModel
 from domain.precision import PrecisionSection, choose_precision
-from domain.sampling import GenerationRequest, Sampling, ServedModel, TextDelta
+from domain.sampling import GenerationRequest, ServedModel, TextDelta
 
 DEVICES = {DeviceKind.ROCM: "cuda"}
 """PyTorch's names, where they differ from ours."""
 
-END = object()
-
 
 class Engine:
-    """Implements ports.inference.InferenceBackend."""
+    """Implements ports.inference.InferenceBackend and AdapterHost, and ports.tokens.Embedder."""
 
     def __init__(self, resolved: ResolvedModel, hardware: Hardware) -> None:
+        from adapters.generation.batch import stepper_of
+        from adapters.generation.scheduler import Scheduler
+
         handle = resolved.handle
-        if not handle.has_chat_template:
-            raise fail("model-not-chat", name=handle.name)
         dtype = choose_precision(PrecisionSection(), hardware).compute
-        network = load_network(handle, dtype=dtype)
-        if handle.adapters:
-            network = attached(network, handle.adapters)
-            attach_beside(network, resolved.siblings)
         self._device = DEVICES.get(hardware.kind, hardware.kind.value)
-        self._network = network.to(self._device).eval()
-        self._tokenizer = tokenizer_of(handle)
-        self._encoder = HfEncoder(self._tokenizer)
-        self._context_tokens = handle.context_tokens
+        below = handle.adapters[:-1]
+        network = merged(load_network(handle, dtype=dtype), below).to(self._device).eval()
+        self._network = network
+        stepper = stepper_of(network, self._device)
+        self._adapters = AdapterSwitch(network, below)
+        for each in (resolved, *resolved.siblings):
+            if each.handle.adapters:
+                self._adapters.add(each)
+        self._texts = ModelTexts(handle)
         self._served = {model.name: model for model in resolved.served()}
-        names = {each.label: sibling_name(n) for n, each in enumerate(resolved.siblings)}
-        self._adapters = {resolved.label: ADAPTER, **names}
-        self._lock = threading.Lock()
+        self._ends = end_tokens(network.generation_config.eos_token_id, self._texts.tokenizer)
+        self._grammars = Grammars(self._texts.tokenizer, self._ends)
+        self._scheduler = Scheduler(stepper, self._adapters)
 
     def models(self) -> Sequence[ServedModel]:
-        """The resolved model, and its base where it has an adapter."""
+        """The resolved model, its base where it has an adapter, and what was added."""
         return list(self._served.values())
 
+    def add_model(self, model: ResolvedModel) -> None:
+        """Answer as one more model. Raises HextuneError where its adapter does not fit here."""
+        self._scheduler.call(lambda: self._adapters.add(model))
+        (served, *_) = model.served()
+        self._served = {**self._served, served.name: served}
+
+    def remove_model(self, name: str) -> None:
+        """Answer as it no more."""
+        self._served = {each: model for each, model in self._served.items() if each != name}
+        self._scheduler.call(lambda: self._adapters.remove(name))
+
     def generate(self, request: GenerationRequest) -> Generator[TextDelta]:
-        """Pieces of the answer; unknown models and long prompts fail before the first piece."""
-        if request.model not in self._served:
-            names = ", ".join(self._served)
-            raise fail("model-not-served", name=request.model, names=names)
-        text = self._encoder.render(request.conversation.as_json(), ask=True)
-        ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        limit = self._limit(len(ids), request.sampling.max_tokens)
-        return self._pieces(request, ids, limit)
+        """Pieces of the answer; mistakes are told, and the request queued, before the first one."""
+        from adapters.generation.batch import Row
+        from adapters.generation.drawing import Drawing
+
+        self._check(request.model)
+        text, ids = self._texts.prompt(request)
+        sampling = request.sampling
+        self._texts.check_ids([token for token, _ in sampling.logit_bias], "logit_bias")
+        matcher = self._grammars.matcher(sampling.grammar) if sampling.grammar else None
+        row = Row(
+            ids=ids,
+            limit=self._texts.limit(len(ids), sampling.max_tokens),
+            ends=self._ends,
+            drawing=Drawing(sampling, matcher, self._device),
+            mailbox=Mailbox(),
+            scores=sampling.logprobs if request.echo else None,
+        )
+        self._scheduler.submit(request.model, row)
+        return self._pieces(request, text, row)
+
+    def tokenize(self, model: str, prompt: str, special: bool) -> tuple[int, ...]:
+        """The ids of a text."""
+        self._check(model)
+        return self._texts.ids(prompt, special=special)
+
+    def tokenize_conversation(self, request: GenerationRequest) -> tuple[int, ...]:
+        """The ids a request begins with."""
+        self._check(request.model)
+        return self._texts.prompt(request)[1]
+
+    def detokenize(self, model: str, ids: Sequence[int]) -> str:
+        """The text of ids, special tokens included."""
+        self._check(model)
+        return self._texts.text(ids)
+
+    def embed(self, model: str, ids: Sequence[int]) -> tuple[float, ...]:
+        """The mean of the last hidden states over all tokens, at length 1."""
+        self._check(model)
+        self._texts.check_ids(ids, "input")
+        if not ids:
+            place = Place(field="input")
+            raise fail("request-bad-field", place, field="input", reason="a text has no tokens")
+        self._texts.limit(len(ids), 0)
+        found: tuple[float, ...] = self._scheduler.call(lambda: self._embedding(model, ids))
+        return found
+
+    def context_tokens(self, model: str) -> int:
+        """The longest prompt and answer together."""
+        self._check(model)
+        return self._texts.context_tokens
 
     def close(self) -> None:
-        """Let the weights go."""
+        """End the answers under way, and let the weights go."""
+        self._scheduler.close()
         self._network = None
 
-    def _limit(self, prompt: int, asked: int | None) -> int:
-        """Tokens the answer may have. Raises HextuneError where the context is too short."""
-        left = self._context_tokens - prompt
-        if left < 1 or (asked is not None and asked > left):
-            raise fail(
-                "request-too-long", prompt=prompt, asked=asked or 1, context=self._context_tokens
-            )
-        return left if asked is None else asked
+    def _check(self, model: str) -> None:
+        if model not in self._served:
+            raise fail("model-not-served", name=model, names=", ".join(self._served))
 
-    def _pieces(
-        self, request: GenerationRequest, ids: list[int], limit: int
-    ) -> Generator[TextDelta]:
-        decoding, stops = Detokenizer(self._tokenizer), StopTexts(request.sampling.stop)
-        ends = self._end_tokens()
-        tokens, ended = 0, False
-        generation = _Generation(self, request, ids, limit)
+    def _pieces(self, request: GenerationRequest, text: str, row: Any) -> Generator[TextDelta]:
+        tokens, tokenizer = iter(row.mailbox), self._texts.tokenizer
         try:
-            for token in generation:
-                tokens += 1
-                ended = token in ends
-                if ended:
-                    break
-                text = stops.feed(decoding.feed(token))
-                if text:
-                    yield TextDelta(text=text)
-                if stops.found:
-                    break
+            if request.echo:
+                yield echoed(tokenizer, text, next(tokens) if row.scores is not None else ())
+            answer = AnswerText(
+                tokenizer,
+                request.sampling.stop,
+                self._texts.reasoning(request, text),
+                len(text) if request.echo else 0,
+            )
+            yield from pieces(tokens, answer, self._ends, len(row.ids))
         finally:
-            generation.cancel()
-        rest = "" if stops.found else stops.feed(decoding.finish()) + stops.finish()
-        yield TextDelta(
-            text=rest,
-            finish_reason="stop" if ended or stops.found else "length",
-            prompt_tokens=len(ids),
-            completion_tokens=tokens,
-        )
+            row.mailbox.cancel()
 
-    def _end_tokens(self) -> set[int]:
-        """Tokens that end an answer, by the generation config and the tokenizer."""
-        configured = self._network.generation_config.eos_token_id
-        found = configured if isinstance(configured, list) else [configured]
-        return {token for token in (*found, self._tokenizer.eos_token_id) if token is not None}
-
-    def run(
-        self, request: GenerationRequest, ids: list[int], limit: int, tap: "_Generation"
-    ) -> None:
-        """generate() itself, in the generation's thread; `tap` sees every token and may stop it."""
-        import torch
-        from transformers import StoppingCriteriaList
-
-        served = self._served[request.model]
-        base = self._network
-        plain = served.adapter is None and hasattr(base, "disable_adapter")
-        adapter = base.disable_adapter() if plain else nullcontext()
-        with self._lock, torch.inference_mode(), adapter:
-            if tap.cancelled:
-                return
-            if served.adapter is not None:
-                base.set_adapter(self._adapters[served.name])
-            _seed(request.sampling.seed)
-            input_ids_1T = torch.tensor([ids], device=self._device)
-            base.generate(
-                input_ids=input_ids_1T,
-                attention_mask=torch.ones_like(input_ids_1T),
-                generation_config=self._generation_config(request.sampling, limit),
-                streamer=tap,
-                stopping_criteria=StoppingCriteriaList([tap.stop]),
-            )
-
-    def _generation_config(self, sampling: Sampling, limit: int) -> Any:
-        """Exactly what was asked; the model's own sampling defaults do not join in."""
-        from transformers import GenerationConfig
-
-        ends = sorted(self._end_tokens())
-        pad = self._tokenizer.pad_token_id
-        drawn = (
-            {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p}
-            if sampling.temperature > 0
-            else {"do_sample": False}
-        )
-        return GenerationConfig(
-            **drawn,
-            top_k=0 if sampling.temperature > 0 else None,
-            max_new_tokens=limit,
-            eos_token_id=ends,
-            pad_token_id=pad if pad is not None else ends[0],
-        )
-
-
-def _seed(seed: int | None) -> None:
-    import torch
-
-    if seed is None:
-        torch.seed()
-    else:
-        torch.manual_seed(seed)
-
-
-class _Generation:
-    """One generate() call in a thread, read token by token; cancelling ends it at the next one."""
-
-    def __init__(
-        self, engine: Engine, request: GenerationRequest, ids: list[int], limit: int
-    ) -> None:
-        self._tokens: queue.Queue[Any] = queue.Queue()
-        self._cancelled = threading.Event()
-        self._prompt_seen = False
-        self._thread = threading.Thread(
-            target=self._work, args=(engine, request, ids, limit), daemon=True
-        )
-        self._thread.start()
-
-    def _work(self, engine: Engine, request: GenerationRequest, ids: list[int], limit: int) -> None:
-        try:
-            engine.run(request, ids, limit, self)
-        except BaseException as error:  # handed to the reader, which raises it
-            self._tokens.put(error)
-        self._tokens.put(END)
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether nobody wants the rest."""
-        return self._cancelled.is_set()
-
-    def put(self, value: Any) -> None:
-        """transformers' streamer protocol: the prompt first, then each token."""
-        if self._prompt_seen:
-            for token in value.reshape(-1).tolist():
-                self._tokens.put(token)
-        self._prompt_seen = True
-
-    def end(self) -> None:
-        """transformers' streamer protocol; the thread itself says when it is done."""
-
-    def stop(self, input_ids: Any, scores: Any, **rest: Any) -> Any:
-        """transformers' stopping criterion: one answer for each row of the batch."""
+    def _embedding(self, model: str, ids: Sequence[int]) -> tuple[float, ...]:
         import torch
 
-        done = self.cancelled
-        return torch.full((input_ids.shape[0],), done, device=input_ids.device)
+        self._adapters(model)
+        ids_1T = torch.tensor([list(ids)], device=self._device)
+        output = self._network(
+            input_ids=ids_1T, use_cache=False, output_hidden_states=True, logits_to_keep=1
+        )
+        mean_D = output.hidden_states[-1][0].float().mean(0)
+        return tuple(torch.nn.functional.normalize(mean_D, dim=0).tolist())
 
-    def __iter__(self) -> Iterator[int]:
-        while (item := self._tokens.get()) is not END:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
 
-    def cancel(self) -> None:
-        """End the call and wait for its thread."""
-        self._cancelled.set()
-        self._thread.join()
+def end_tokens(configured: Any, tokenizer: Any) -> frozenset[int]:
+    """Tokens that end an answer, by the generation config's `eos_token_id` and the tokenizer."""
+    found = configured if isinstance(configured, list) else [configured]
+    return frozenset(token for token in (*found, tokenizer.eos_token_id) if token is not None)

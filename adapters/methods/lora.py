@@ -81,6 +81,7 @@ def trainable(values: Mapping[str, Json], model: ModelHandle) -> int:
     """
     options = options_of(Options, values)
     groups = target_groups(options.targets, model, options.only_layers)
+    _check_fused(groups, model)
     _check_start(options, groups)
     lengths = sum(group.outputs * group.count for group in groups) if options.dora else 0
     matrices = sum(options.rank * (g.inputs + g.outputs) * g.count for g in groups)
@@ -139,6 +140,15 @@ def _peft_init(options: Options) -> bool | str:
     if options.init == "pissa_fast":
         return f"pissa_niter_{options.pissa_iterations}"
     return True if options.init in ("zero", "loftq") else options.init
+
+
+def _check_fused(groups: Sequence[LinearLayers], model: ModelHandle) -> None:
+    """Raises HextuneError for layers whose adapters PEFT would put elsewhere."""
+    taken = {group.name for group in model.linear if group.fused}
+    wrong = sorted(taken & {group.name for group in groups})
+    if wrong:
+        place = Place(field="method.targets")
+        raise fail("rule-lora-fused", place, names=", ".join(wrong), family=model.family)
 
 
 def _check_start(options: Options, groups: Sequence[LinearLayers]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.models.skeleton import skeleton_of
 from domain.errors import HextuneError, Place, fail
-from domain.model_handle import ModelHandle, ResolvedModel
+from domain.model_handle import ModelHandle
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -26,25 +26,6 @@ def attached(network: Any, folders: Sequence[str]) -> Any:
 
     *before, last = folders
     return PeftModel.from_pretrained(merged(network, before), last)
-
-
-def attach_beside(network: Any, siblings: Sequence[ResolvedModel]) -> None:
-    """Attach the last adapters of further runs under names of their own, switched off.
-
-    Raises HextuneError for another kind of adapter than the first, which cannot be switched to.
-    """
-    kind = network.peft_config[ADAPTER].peft_type.value
-    for number, run in enumerate(siblings):
-        folder = run.handle.adapters[-1]
-        theirs = _config(folder)["peft_type"]
-        if theirs != kind:
-            raise fail("serve-other-kind", name=run.label, kind=theirs, first=kind)
-        network.load_adapter(folder, adapter_name=sibling_name(number))
-
-
-def sibling_name(number: int) -> str:
-    """PEFT's name for the adapter of a sibling; a label may hold dots, which PEFT refuses."""
-    return f"sibling_{number}"
 
 
 def merged(network: Any, folders: Sequence[str]) -> Any:
@@ -88,6 +69,11 @@ def adapter_weights(config: Any, model: ModelHandle) -> int:
 
     network = get_peft_model(copy.deepcopy(skeleton_of(model)), config, low_cpu_mem_usage=True)
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+
+
+def adapter_kind(folder: str) -> str:
+    """PEFT's name for the kind of the adapter in a folder, such as LORA."""
+    return str(_config(folder)["peft_type"])
 
 
 def _unfit(folder: str, model: ModelHandle, reason: str) -> HextuneError:

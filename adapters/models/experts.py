@@ -6,6 +6,7 @@ router's logits and the config's `num_experts`.
 """
 
 import inspect
+from collections.abc import Collection
 from typing import Any
 
 NAMES = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
@@ -24,3 +25,17 @@ def gives_router_loss(network: Any) -> bool:
     countable = "num_experts" in {*text.to_dict(), *text.attribute_map}
     returns = "output_router_logits" in inspect.signature(network.forward).parameters
     return bool(returns and countable and expert_count(text))
+
+
+def taken_for_experts(network: Any, names: Collection[str]) -> frozenset[str]:
+    """Of the names of linear layers, those that PEFT's LoRA takes for the experts' fused weights.
+
+    It does so for types whose experts were linear layers of such names once, although their shared
+    expert or first layers still have such ones; a saved adapter is read the same way.
+    """
+    from peft import LoraConfig
+    from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+
+    config = LoraConfig(target_modules=sorted(names))
+    convert_peft_config_for_transformers(config, network, None)
+    return frozenset(names) - frozenset(config.target_modules)

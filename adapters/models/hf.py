@@ -11,17 +11,18 @@ from typing import Any
 
 from adapters.families import TemplateChoice, avoided_layers, template_for
 from adapters.models.attaching import check_adapter
+from adapters.models.attention_kernels import implementation, kernels_of
 from adapters.models.builtin import PREFIX, builtin_folder, cache_folder
 from adapters.models.converting import remote_code_error
-from adapters.models.experts import expert_count, gives_router_loss
+from adapters.models.experts import expert_count, gives_router_loss, taken_for_experts
 from adapters.models.gguf_files import SUFFIX, gguf_folder
 from adapters.models.merging import merge_and_compare
 from adapters.models.multimodal import MultimodalEncoder, chat_tokenizer
 from adapters.models.new_tokens import grow, resized, token_parts, with_tokens
+from adapters.models.packing import pack_and_compare
 from adapters.models.processors import load_processor, media_kinds
 from adapters.models.rendering import HfEncoder
 from adapters.models.rope import rope_type, scaled_config, stretched_context
-from adapters.models.s2_attention import implementation
 from adapters.models.unsloth_loading import load_unsloth
 from adapters.quantizers import packed_weights
 from domain.errors import Place, fail
@@ -32,6 +33,7 @@ from domain.run_spec import ModelSection
 from ports.catalog import Catalog
 from ports.encoder import ConversationEncoder
 from ports.model import LoadedModel, MergeReport
+from ports.packing import PackReport
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 OWN_TEMPLATE = "the tokenizer's own"
@@ -103,6 +105,7 @@ class HfModelBackend:
             language_part=_language_part(network) if kinds else "",
             packed=packed_weights(self._catalog, config.to_dict().get("quantization_config")),
             licence=licence,
+            attention=kernels_of(network),
             experts=expert_count(text),
             router_loss=gives_router_loss(network),
             rope_type=rope_type(network),
@@ -139,14 +142,13 @@ class HfModelBackend:
     ) -> LoadedModel:
         """The network with its weights in `precision.weights`, or packed by `quantization`."""
         handle = self.inspect(model)
-        settings = {
-            "quantization_config": quantization,
-            "trust_remote_code": model.trust_remote_code,
-        }
+        settings: dict[str, Any] = {"trust_remote_code": model.trust_remote_code}
+        if quantization is not None:  # None given would hide what a packed checkpoint says
+            settings["quantization_config"] = quantization
         if model.kernels == "unsloth":
             network = load_unsloth(handle, dtype=precision.weights, **settings)
         else:
-            settings["attn_implementation"] = implementation(model.attention)
+            settings["attn_implementation"] = implementation(model.attention, model.s2_group)
             network = load_network(handle, dtype=precision.weights, **settings)
         if handle.media:
             processor = processor_of(handle)
@@ -161,6 +163,12 @@ class HfModelBackend:
         if handle.media:
             processor_of(handle).save_pretrained(target)
         return report
+
+    def pack(self, handle: ModelHandle, target: str, settings: object) -> PackReport:
+        """Packed weights under `target`, compared after reading them back."""
+        if handle.packed is not None:
+            raise fail("quantizer-packed-already", name=handle.name, by=handle.packed.by)
+        return pack_and_compare(handle, tokenizer_of(handle), target, settings, load_network)
 
     def _locate(self, name: str) -> str:
         """The folder or hub id to load from."""
@@ -179,6 +187,7 @@ class HfModelBackend:
 def load_network(handle: ModelHandle, *, dtype: str, **settings: Any) -> Any:
     """The language model of a handle, without its adapters, in `dtype`."""
     import torch
+    from transformers import PreTrainedModel
 
     if handle.rope is not None:
         trusted = settings.get("trust_remote_code", False)
@@ -186,6 +195,10 @@ def load_network(handle: ModelHandle, *, dtype: str, **settings: Any) -> Any:
     network = _auto_class(bool(handle.media)).from_pretrained(
         handle.path, revision=handle.revision, dtype=getattr(torch, dtype), **settings
     )
+    if network.base_model is network:  # Llama4ForCausalLM names a body that it does not have
+        network.base_model_prefix = next(
+            name for name, part in network.named_children() if isinstance(part, PreTrainedModel)
+        )
     return grow(network, tokenizer_of(handle), handle) if handle.new_tokens else network
 
 
@@ -283,8 +296,16 @@ def _linear_layers(network: Any, avoided: Collection[str], part: str) -> tuple[L
         and module is not head
         and name.startswith(part)
     )
+    fused = taken_for_experts(network, {name for name, _, _ in shapes})
     return tuple(
-        LinearLayers(name=name, inputs=inputs, outputs=outputs, count=count, avoid=name in avoided)
+        LinearLayers(
+            name=name,
+            inputs=inputs,
+            outputs=outputs,
+            count=count,
+            avoid=name in avoided or name in fused,
+            fused=name in fused,
+        )
         for (name, inputs, outputs), count in sorted(shapes.items())
     )
 

@@ -37,11 +37,10 @@ def merge_and_compare(
     """
     import torch
 
+    require_new(target)
     folder = Path(target)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise fail("file-exists", path=target)
     network = attached(load_network(handle, dtype="float32"), handle.adapters).eval()
-    apart = _logits(network, tokenizer)
+    apart = logits_of(network, tokenizer)
     network = network.merge_and_unload().to(getattr(torch, dtype))
     network.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
@@ -50,7 +49,7 @@ def merge_and_compare(
     # what is written has to hold scaling and new tokens of its own
     written = replace(handle, path=target, revision=None, rope=None, new_tokens=())
     reread = load_network(written, dtype="float32").eval()
-    difference, mean_kl = compare_logits(apart, _logits(reread, tokenizer))
+    difference, mean_kl = compare_logits(apart, logits_of(reread, tokenizer))
     return MergeReport(
         max_difference=difference,
         mean_kl=mean_kl,
@@ -58,6 +57,13 @@ def merge_and_compare(
         dtype=dtype,
         folder=str(folder.absolute()),
     )
+
+
+def require_new(target: str) -> None:
+    """Raise HextuneError where `target` is no folder that is empty or still to be made."""
+    folder = Path(target)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise fail("file-exists", path=target)
 
 
 def compare_logits(first: list[Any], second: list[Any]) -> tuple[float, float]:
@@ -72,7 +78,7 @@ def compare_logits(first: list[Any], second: list[Any]) -> tuple[float, float]:
     return float((a_TV - b_TV).abs().max()), float(kl_T.mean())
 
 
-def _logits(network: Any, tokenizer: Any) -> list[Any]:
+def logits_of(network: Any, tokenizer: Any) -> list[Any]:
     """float32 logits of shape (T, V) for each fixed prompt."""
     import torch
 

@@ -80,6 +80,15 @@ class MultimodalEncoder(HfEncoder):
             )
         ]
 
+    def encode_prompts(
+        self, conversations: Sequence[Conversation]
+    ) -> list[EncodedRow | HextuneError]:
+        """Prompts without media, begun by the token that the processor puts first."""
+        return [
+            row if isinstance(row, HextuneError) else self._begun(row)
+            for row in super().encode_prompts(conversations)
+        ]
+
     def agrees(self, conversation: Conversation) -> bool | None:
         """Whether ours are the processor's own ids for it; None where it has no template."""
         if not self._own_template or conversation.verbatim:

@@ -72,6 +72,16 @@ class HfEncoder:
                 batches.append(pool.submit(self._encode_batch, rendered))
         return [row for batch in batches for row in batch.result()]
 
+    def encode_prompts(
+        self, conversations: Sequence[Conversation]
+    ) -> list[EncodedRow | HextuneError]:
+        """Each conversation with the opening of an answer, or why it cannot be encoded."""
+        found: list[EncodedRow | HextuneError] = []
+        for start in range(0, len(conversations), BATCH):
+            batch = conversations[start : start + BATCH]
+            found += self._encode_batch([self._opened(each) for each in batch])
+        return found
+
     def encode_texts(self, texts: Sequence[str]) -> list[EncodedRow]:
         """Documents as they stand, closed by the end-of-text token; every token is trained.
 
@@ -141,6 +151,17 @@ class HfEncoder:
             silent = [n for n in answers(conversation.messages) if n not in turns]
             spans = [self._span(shown, number, text) for number in silent]
             return text, outside(spans, len(text)) if spans else None, escaped
+        except HextuneError as error:
+            return error
+
+    def _opened(self, conversation: Conversation) -> Rendered | HextuneError:
+        """A prompt's text up to where its answer begins; nothing of it is trained."""
+        try:
+            escaped = escape(conversation, self._specials)
+            shown = escaped.conversation if escaped else conversation
+            text = self.render(shown.as_json(), shown.tools_as_json(), ask=True)
+            self._check_tools(shown, text)
+            return text, [], escaped
         except HextuneError as error:
             return error
 

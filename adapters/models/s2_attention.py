@@ -10,6 +10,7 @@ Masks are boolean, of shape (B, 1, T, T).
 Shapes: B batch, H heads, T tokens, D head width, N groups, G tokens in a group.
 """
 
+from functools import partial
 from typing import Any
 
 NAME = "s2"
@@ -17,20 +18,18 @@ GROUPS = 4
 """Groups in a sequence, as in the paper."""
 
 
-def implementation(attention: str) -> str | None:
-    """transformers' name of a kernel; its own choice for auto."""
-    if attention == NAME:
-        register_s2()
-    return {"auto": None, "flex": "flex_attention"}.get(attention, attention)
+def register_s2(group_tokens: int | None = None) -> str:
+    """The name under which transformers knows it from now on, with groups of so many tokens.
 
-
-def register_s2() -> None:
-    """Make `attn_implementation="s2"` known; without its mask function no mask would apply."""
+    Without its mask function no mask would apply.
+    """
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-    AttentionInterface.register(NAME, s2_attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    name = NAME if group_tokens is None else f"{NAME}_{group_tokens}"
+    AttentionInterface.register(name, partial(s2_attention, group_tokens=group_tokens))
+    AttentionMaskInterface.register(name, sdpa_mask)
+    return name
 
 
 def s2_attention(
@@ -41,20 +40,24 @@ def s2_attention(
     attention_mask: Any,
     dropout: float = 0.0,
     scaling: float | None = None,
+    group_tokens: int | None = None,
     **rest: Any,
 ) -> tuple[Any, None]:
-    """Attention output of shape (B, T, H, D); whole unless a causal layer trains on a sequence."""
+    """Attention output of shape (B, T, H, D); whole unless a causal layer trains on a sequence.
+
+    A group has `group_tokens`, or a quarter of the sequence.
+    """
     import torch
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     tokens, heads = query.shape[2], query.shape[1]
-    if not (module.training and module.is_causal and key.shape[2] == tokens > GROUPS):
+    size = group_tokens or -(-tokens // GROUPS)
+    if not (module.training and module.is_causal and key.shape[2] == tokens > max(size, GROUPS)):
         whole: tuple[Any, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **rest
         )
         return whole
     key, value = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (key, value))
-    size = -(-tokens // GROUPS)
     halves = (slice(0, heads // 2), 0), (slice(heads // 2, heads), size // 2)
     outputs = [
         _grouped(

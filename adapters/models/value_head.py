@@ -28,23 +28,25 @@ def attach_head(network: Any) -> Any:
     return network
 
 
-def save_head(network: Any, folder: str | Path) -> None:
+def save_head(network: Any, folder: str | Path, file: str = FILE) -> None:
     """Write the head's weights into `folder`."""
     from safetensors.torch import save_file
 
     weight = network.get_submodule(HEAD).weight.detach().cpu().contiguous()
-    save_file({"weight": weight}, Path(folder) / FILE)
+    save_file({"weight": weight}, Path(folder) / file)
 
 
-def load_head(network: Any, folder: str | Path) -> None:
+def load_head(network: Any, folder: str | Path, file: str = FILE) -> None:
     """Give the network's head the weights kept in `folder`."""
     from safetensors.torch import load_file
 
-    network.get_submodule(HEAD).load_state_dict(load_file(Path(folder) / FILE))
+    network.get_submodule(HEAD).load_state_dict(load_file(Path(folder) / file))
 
 
-def scores(network: Any, batch: Mapping[str, Any]) -> Any:
+def scores(network: Any, batch: Mapping[str, Any], weight: Any = None) -> Any:
     """Scores (B,) of sequences padded on the right: `input_ids`, `attention_mask` (B, T).
+
+    They are those of the network's own head, or of another one's weight.
 
     The decoder alone is run, so no logits exist; the product is a float32 one in any autocast.
     """
@@ -56,7 +58,8 @@ def scores(network: Any, batch: Mapping[str, Any]) -> Any:
     ).last_hidden_state
     last_B = mask_BT.sum(1) - 1
     rows_B = torch.arange(len(last_B), device=last_B.device)
-    weight_H = network.get_submodule(HEAD).weight[0].float()
+    head = network.get_submodule(HEAD).weight if weight is None else weight
+    weight_H = head[0].float()
     return (hidden_BTH[rows_B, last_B].float() * weight_H).sum(-1)
 
 
@@ -64,15 +67,20 @@ def score_rows(network: Any, rows: Sequence[Sequence[int]], pad: int) -> list[fl
     """The score of each row of token ids, in one batch; `pad` fills the shorter ones."""
     import torch
 
+    network.eval()
+    with torch.inference_mode():
+        found: list[float] = scores(network, padded(rows, pad, network.device)).tolist()
+    return found
+
+
+def padded(rows: Sequence[Sequence[int]], pad: int, device: Any) -> dict[str, Any]:
+    """Rows of token ids as one batch, `pad` filling the shorter ones on the right."""
+    import torch
+
     width = max(map(len, rows))
     ids = [[*row, *[pad] * (width - len(row))] for row in rows]
     mask = [[1] * len(row) + [0] * (width - len(row)) for row in rows]
-    place = network.device
-    batch = {
-        "input_ids": torch.tensor(ids, device=place),
-        "attention_mask": torch.tensor(mask, device=place),
+    return {
+        "input_ids": torch.tensor(ids, device=device),
+        "attention_mask": torch.tensor(mask, device=device),
     }
-    network.eval()
-    with torch.inference_mode():
-        found: list[float] = scores(network, batch).tolist()
-    return found

@@ -2,26 +2,49 @@
 
 A file declares `Options` and `Backend`, a `ports.quant.QuantBackend`. One that recognises
 checkpoints packed before also declares `bytes_of(settings)`: bytes of one packed weight, its scales
-included, by the `quantization_config` that transformers keeps in a checkpoint's config.json.
+included, by the `quantization_config` that transformers keeps in a checkpoint's config.json. One
+that writes them declares `Packer`, a `ports.quant.CheckpointPacker`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.errors import Place, fail
 from domain.hardware import DeviceKind, Hardware
 from domain.model_handle import ModelHandle, PackedWeights
 from ports.catalog import Catalog
+from ports.packing import CheckpointPacker
 from ports.quant import QuantBackend
 
+WITH = Place(field="--with")
 READS_CHECKPOINTS = ("aqlm", "awq", "bitsandbytes", "gptq")
 """Quantizers over whose packed checkpoints adapters can be trained."""
+
+WRITES_CHECKPOINTS = ("bitsandbytes", "gptq")
+"""Quantizers that write packed checkpoints."""
 
 
 def load_quantizer(catalog: Catalog, name: str) -> QuantBackend:
     """The backend called `name`. Raises HextuneError for an unknown name."""
     backend: QuantBackend = catalog.part("quantizers", name).Backend()
     return backend
+
+
+def load_packer(catalog: Catalog, name: str) -> CheckpointPacker:
+    """The packer called `name`. Raises HextuneError for an unknown name, or one that only reads."""
+    module = catalog.part("quantizers", name)
+    if name not in WRITES_CHECKPOINTS:
+        writers = ", ".join(WRITES_CHECKPOINTS)
+        raise fail("quantizer-only-reads", WITH, quantizer=name, writers=writers)
+    packer: CheckpointPacker = module.Packer()
+    return packer
+
+
+def check_bits(name: str, bits: int, known: Sequence[int]) -> None:
+    """Raise HextuneError where a format has no weights of so many bits."""
+    if bits not in known:
+        shown = ", ".join(map(str, known))
+        raise fail("quantizer-bits", Place(field="--bits"), quantizer=name, bits=bits, known=shown)
 
 
 def packed_weights(catalog: Catalog, settings: Mapping[str, Any] | None) -> PackedWeights | None:

@@ -1,15 +1,16 @@
 """bitsandbytes: base weights in 4 or 8 bits (Dettmers et al. 2022 and 2023), on GPUs and CPUs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from adapters.packages import require_package
-from adapters.quantizers import rows_per_weight
+from adapters.quantizers import check_bits, rows_per_weight
 from domain.fingerprint import Json
 from domain.hardware import Hardware
 from domain.model_handle import ModelHandle
 from domain.precision import PrecisionPolicy
 from domain.section import options_of, section
+from ports.packing import Packing
 
 BLOCK = 64
 """Weights that share one scale."""
@@ -71,4 +72,29 @@ class Backend:
             bnb_4bit_quant_type=chosen.type,
             bnb_4bit_use_double_quant=chosen.double,
             bnb_4bit_compute_dtype=getattr(torch, precision.compute),
+        )
+
+
+class Packer:
+    """Implements ports.quant.CheckpointPacker; its blocks have 64 weights, whatever is asked."""
+
+    calibrated = False
+
+    def check(self, asked: Packing, hardware: Hardware) -> None:
+        """Raises HextuneError for other bits, and where bitsandbytes is not installed."""
+        name = "bitsandbytes"
+        check_bits(name, asked.bits, (4, 8))
+        require_package(name, extra=name, field="--with", name=name)
+
+    def settings(self, asked: Packing, texts: Sequence[str]) -> Any:
+        """transformers' BitsAndBytesConfig: nf4 with double quantization, or 8 bits."""
+        from transformers import BitsAndBytesConfig
+
+        if asked.bits == 8:
+            return BitsAndBytesConfig(load_in_8bit=True)
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype="bfloat16",
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.fingerprint import Json
+from domain.model_handle import ModelHandle
 from domain.prepared import PreparedData
 
 
@@ -25,6 +26,8 @@ class Parts:
     """Rows that are final: nothing is cut, packed or masked any more."""
     arguments: Mapping[str, Any]
     """Keyword arguments of any TrainingArguments class."""
+    model: ModelHandle
+    """What the network was loaded from."""
     callbacks: Sequence[Any]
     """transformers callbacks."""
     options: Mapping[str, Json]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from adapters.answers import Judged, Objective, PairCollator, Run, Together, columns, halves
+from adapters.held_out import evaluation_sets
 from adapters.preference_losses import LOSSES
 from adapters.stages import Parts
 from domain.dataset import DatasetKind
@@ -134,7 +135,9 @@ def pair_trainer(
     from adapters.preference_trainer import PreferenceTrainer
 
     data, tokenizer = parts.data, parts.tokenizer
-    evaluation = Dataset.from_list([columns(row) for row in data.eval]) if data.eval else None
+    evaluation = evaluation_sets(
+        data.eval, lambda rows: Dataset.from_list([columns(row) for row in rows])
+    )
     return (kind or PreferenceTrainer)(
         objective=judge,
         reference=parts.reference,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from adapters.held_out import evaluation_sets
 from adapters.models.media_inputs import MediaCollator
 from adapters.stages import Parts
 from domain.dataset import DatasetKind
@@ -34,7 +35,9 @@ def check(values: Mapping[str, Json]) -> None:
 def build_trainer(parts: Parts) -> Any:
     """A trainer over rows that are final: nothing is cut, packed or masked."""
     from transformers import ProcessorMixin
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig
+
+    from adapters.sft_trainer import SftTrainer
 
     data, tokenizer = parts.data, parts.tokenizer
     packs = data.packs
@@ -43,7 +46,7 @@ def build_trainer(parts: Parts) -> Any:
         rows = _streamed(data.stream, packed=packs is not None, media=shows)
     else:
         rows = _dataset(data.train, shows) if packs is None else _packed(data.train, packs)
-    return SFTTrainer(
+    return SftTrainer(
         model=parts.network,
         args=SFTConfig(
             **parts.arguments,
@@ -57,7 +60,7 @@ def build_trainer(parts: Parts) -> Any:
         ),
         data_collator=MediaCollator(tokenizer) if shows else None,
         train_dataset=rows,
-        eval_dataset=_dataset(data.eval, shows) if data.eval else None,
+        eval_dataset=evaluation_sets(data.eval, lambda rows: _dataset(rows, shows)),
         processing_class=tokenizer,
         callbacks=list(parts.callbacks),
     )

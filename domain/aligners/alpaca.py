@@ -31,13 +31,15 @@ def align(values: Values, source: DataSource) -> StandardRow:
     check_turns(prompt, names.prompt, ends_with_answer=False)
     media = media_of(values, source)
     answers = _answers(values, source)
-    check_media([*prompt, answers[0]], media)
+    check_media([*prompt, *answers[:1]], media)
     return finish(values, source, prompt, answers, tools_of(values, source), media)
 
 
 def _answers(values: Values, source: DataSource) -> list[Message]:
-    """The answer; in a ranking the chosen and the rejected one."""
+    """The answer; in a ranking the chosen and the rejected one; prompts need not have any."""
     names = source.columns
+    if source.prompts and not source.ranking and not values.get(names.response):
+        return []
     if source.ranking and names.response not in values:
         texts = [text_of(values, names.chosen), text_of(values, names.rejected)]
         places = [names.chosen, names.rejected]

@@ -48,9 +48,17 @@ def align(values: Values, source: DataSource) -> StandardRow:
     else:
         if not messages:
             raise FaultError(column, "there are no turns")
-        *messages, last = messages
-        answers = [last]
+        messages, answers = split_answer(messages, source)
     return finished(values, source, messages, answers, parts, column)
+
+
+def split_answer(
+    messages: list[Message], source: DataSource
+) -> tuple[list[Message], list[Message]]:
+    """(the turns before the answer, the answer); prompts need not have one."""
+    if source.prompts and messages[-1].role is not Role.ASSISTANT:
+        return messages, []
+    return messages[:-1], messages[-1:]
 
 
 def is_whole(answer: object) -> bool:
@@ -86,8 +94,10 @@ def finished(
     """The row of a prompt and its answers; faults in the order of turns are `column`'s."""
     for answer in answers:
         check_turns([*prompt, answer], column)
+    if not answers:
+        check_turns(prompt, column, ends_with_answer=False)
     media = all_media(values, source, parts)
-    check_media([*prompt, answers[0]], media)
+    check_media([*prompt, *answers[:1]], media)
     return finish(values, source, prompt, answers, tools_of(values, source), media)
 
 

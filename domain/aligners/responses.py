@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from domain.aligners.fields import FaultError, Values, kind_of
+from domain.aligners.fields import FaultError, Values, checked_text, kind_of
 from domain.conversation import Message
 from domain.dataset import DatasetKind, DataSource, Media, StandardRow
 from domain.fingerprint import Json
@@ -16,7 +16,16 @@ def finish(
     tools: tuple[Mapping[str, Json], ...],
     media: Media,
 ) -> StandardRow:
-    """A preference for a ranking, feedback where a tag is named, else a conversation."""
+    """A prompt where the source says so, a preference for a ranking, feedback where a tag is named,
+    else a conversation."""
+    if source.prompts:
+        return StandardRow(
+            kind=DatasetKind.PROMPT,
+            prompt=tuple(prompt),
+            tools=tools,
+            answer=_reference(values, source.columns.answer, answers),
+            media=media,
+        )
     kind, liked = DatasetKind.CONVERSATION, None
     if source.ranking:
         kind = DatasetKind.PREFERENCE
@@ -32,6 +41,15 @@ def finish(
         liked=liked,
         media=media,
     )
+
+
+def _reference(values: Values, column: str, answers: list[Message]) -> str:
+    """What rewards compare with: the column, where a number counts as text, or the row's answer."""
+    value = values.get(column)
+    if value is None:
+        return answers[0].content if answers else ""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return checked_text(str(value) if number else value, column)
 
 
 def _liked(values: Values, column: str) -> bool:

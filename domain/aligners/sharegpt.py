@@ -21,6 +21,7 @@ from domain.aligners.fields import (
     trained_of,
     with_system,
 )
+from domain.aligners.openai import split_answer
 from domain.aligners.responses import finish
 from domain.conversation import Message, Role
 from domain.dataset import DataSource, StandardRow
@@ -41,11 +42,10 @@ def align(values: Values, source: DataSource) -> StandardRow:
     else:
         if not messages:
             raise FaultError(column, "there are no turns")
-        *messages, last = messages
-        answers = [last]
-    check_turns([*messages, answers[0]], column)
+        messages, answers = split_answer(messages, source)
+    check_turns([*messages, *answers[:1]], column, ends_with_answer=bool(answers))
     media = media_of(values, source)
-    check_media([*messages, answers[0]], media)
+    check_media([*messages, *answers[:1]], media)
     return finish(values, source, messages, answers, tools_of(values, source), media)
 
 

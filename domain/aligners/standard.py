@@ -24,10 +24,11 @@ def align(values: Values, source: DataSource) -> StandardRow:
     parts = MediaParts()
     prompt = with_system(values, source, read_messages(values, "prompt", parts))
     answer_parts = MediaParts()
-    answers = read_messages(values, "response", answer_parts)
+    unanswered = source.prompts and not values.get("response")
+    answers = [] if unanswered else read_messages(values, "response", answer_parts)
     if answer_parts.media():
         raise FaultError("response", "an answer cannot hold media")
-    if len(answers) not in (1, 2):
+    if len(answers) not in (1, 2) and not unanswered:
         raise FaultError("response", f"it has {len(answers)} messages, not one or two")
     if LIKED in values:
         columns = replace(source.columns, kto_tag=source.columns.kto_tag or LIKED)
@@ -35,6 +36,8 @@ def align(values: Values, source: DataSource) -> StandardRow:
     source = replace(source, ranking=len(answers) == 2)
     for answer in answers:
         check_turns([*prompt, answer], "prompt")
+    if unanswered:
+        check_turns(prompt, "prompt", ends_with_answer=False)
     media = all_media(values, source, parts)
-    check_media([*prompt, answers[0]], media)
+    check_media([*prompt, *answers[:1]], media)
     return finish(values, source, prompt, answers, tools_of(values, source), media)

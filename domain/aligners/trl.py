@@ -39,6 +39,8 @@ def align(values: Values, source: DataSource) -> StandardRow:
     if source.ranking:
         shared, answers = _two_answers(values, source)
         return finished(values, source, [*prompt, *shared], answers, parts, PROMPT)
+    if source.prompts and COMPLETION not in values:
+        return finished(values, source, prompt, [], parts, PROMPT)
     *shared, answer = _answer(values, COMPLETION)
     prompt = [_untrained(message) for message in prompt]
     if LABEL in values:

@@ -98,6 +98,7 @@ class Chatting:
         try:
             for delta in answer:
                 pieces.append(delta.text)
+                print(delta.reasoning, end="", file=sys.stderr, flush=True)
                 print(delta.text, end="", flush=True)
         except KeyboardInterrupt:
             answer.close()

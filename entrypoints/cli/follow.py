@@ -11,6 +11,7 @@ import typer
 from domain.errors import ExitCode, HextuneError
 from domain.events import EventKind, JobEvent, shown_figures
 from domain.job import Job, JobKind, JobStatus
+from domain.pipeline import ROWS_FILE
 from entrypoints.container import Container
 
 EXITS = {
@@ -52,7 +53,7 @@ def follow(
         view.close()
     ended = container.find_run()(job.id)
     if not as_json:
-        _say_end(ended)
+        _say_end(ended, json.loads(container.jobs().read_text(ended, "results.json") or "{}"))
     raise typer.Exit(int(EXITS[ended.status]))
 
 
@@ -172,9 +173,18 @@ def event_lines(event: JobEvent) -> Iterator[str]:
         case EventKind.EVALUATION:
             loss, own = data["loss"], shown_figures(data)
             measured = own or f", perplexity {data['perplexity']:.2f}"
-            yield f"held out: loss {loss:.4f}{measured} at step {data['step']}"
+            best = ", the best so far" if data.get("best") else ""
+            yield f"held out: loss {loss:.4f}{measured} at step {data['step']}{best}"
+            for name, each in data.get("sources", {}).items():
+                yield f"  {name}: loss {each['loss']:.4f}{shown_figures(each)}"
+        case EventKind.SAMPLE:
+            yield f"sample at step {data['step']}: {data['prompt']}"
+            yield f"  {' '.join(data['text'].split())}"
         case EventKind.CHECKPOINT:
             yield f"checkpoint at step {data['step']}"
+        case EventKind.PART:
+            step = f"{data['name']} ({data['number']}/{data['count']})"
+            yield f"step {step}: {data['status']}, run {data['run']}"
         case EventKind.RESUMED:
             yield f"continuing after step {data['step']}"
         case EventKind.WARNING:
@@ -187,24 +197,41 @@ def _view(as_json: bool) -> JsonView | LineView | BarView:
     return BarView() if sys.stderr.isatty() else LineView()
 
 
-NEXT: Mapping[JobKind, Callable[[str], Sequence[str]]] = {
-    JobKind.TRAIN: lambda name: (
-        f"  chat    tune chat {name}",
-        f"  merge   tune merge {name} --output merged",
+def next_steps(job: Job, results: Mapping[str, Any]) -> Iterator[str]:
+    """What one does with a finished run."""
+    report = f"  report  {job.folder}/report.html"
+    match job.kind:
+        case JobKind.EVALUATE:
+            yield from (report, f"  results tune eval show {job.id}")
+        case JobKind.GENERATE:
+            yield f"  rows    {job.folder}/{ROWS_FILE}"
+        case JobKind.PIPELINE:
+            yield from (f"  {step}: run {run}" for step, run in results["steps"].items())
+            if results["model"] is not None:
+                yield f"  chat    tune chat {job.id}"
+        case JobKind.TRAIN:
+            yield report
+            yield from TRAINED[results.get("yields", "chat_model")](job.id)
+            if results.get("adapter") and results.get("yields") != "reward_model":
+                yield f"  merge   tune merge {job.id} --output merged"
+
+
+TRAINED: Mapping[str, Callable[[str], Sequence[str]]] = {
+    "chat_model": lambda name: (f"  chat    tune chat {name}",),
+    "base_model": lambda name: (
+        f"  go on   tune train SPEC model.adapters=[{name}], or a pipeline",
     ),
-    JobKind.EVALUATE: lambda name: (f"  results tune eval show {name}",),
+    "reward_model": lambda name: (
+        f"  judge   stage.rewards: [{{name: model, model: {name}}}] in a spec of stage ppo",
+    ),
 }
-"""What one does with a finished run."""
+"""What one does first with what a stage yields."""
 
 
-def _say_end(job: Job) -> None:
+def _say_end(job: Job, results: Mapping[str, Any]) -> None:
     """How the run ended, and where to look next."""
     if job.status is JobStatus.SUCCEEDED:
-        lines = [
-            f"done: {job.folder}",
-            f"  report  {job.folder}/report.html",
-            *NEXT[job.kind](job.id),
-        ]
+        lines = [f"done: {job.folder}", *next_steps(job, results)]
     elif job.status is JobStatus.STOPPED:
         lines = [f"stopped and saved; continue with: tune resume {job.id}"]
     else:

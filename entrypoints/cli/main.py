@@ -10,10 +10,12 @@ import typer
 
 from domain.errors import HextuneError
 from entrypoints.cli.commands import (
+    batch,
     data,
     data_free,
     evaluate,
     inspect,
+    keys,
     model,
     monitor,
     runs,
@@ -36,9 +38,10 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _part in (data_free, train, runs, model, monitor, inspect):
+for _part in (data_free, train, runs, model, monitor, inspect, batch):
     _part.register(app)
 app.add_typer(serve.app, name="serve")
+app.add_typer(keys.app, name="keys")
 app.add_typer(data.app, name="data")
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(model.app, name="model")

@@ -8,6 +8,13 @@ Runs = Annotated[
     str, typer.Option("--runs", envvar="HEXTUNE_RUNS", help="Folder that holds the runs.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
+Engine = Annotated[
+    str, typer.Option(help="transformers, vllm, echo, or remote with --url; `tune list engines`.")
+]
+Url = Annotated[
+    str | None,
+    typer.Option(help="With --engine remote: the server's address, such as http://HOST:8000/v1."),
+]
 Spec = Annotated[str, typer.Argument(help="Spec file: YAML, TOML or JSON.")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="section.key=value, such as method.rank=16.")

@@ -35,6 +35,7 @@ BY_EXIT: Mapping[ExitCode, grpc.StatusCode] = {
 }
 BY_CODE: Mapping[str, grpc.StatusCode] = {
     "access-denied": grpc.StatusCode.UNAUTHENTICATED,
+    "engine-busy": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "model-not-chat": grpc.StatusCode.FAILED_PRECONDITION,
     "output-disk-full": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "run-data-changed": grpc.StatusCode.FAILED_PRECONDITION,

@@ -1,19 +1,20 @@
 """What every call passes: a request id, the API key, and errors made into rich statuses."""
 
 import asyncio
-import hmac
 import inspect
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import grpc
 from grpc_status import rpc_status
 
+from domain.access import Scope
 from domain.errors import HextuneError, fail
 from entrypoints.grpc_api.errors import status_of
+from entrypoints.services.manage_keys import Admit
 from ports.texts import Translator
 
 LOG = logging.getLogger("hextune.grpc")
@@ -107,22 +108,52 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):
 
 
 class KeyInterceptor(grpc.aio.ServerInterceptor):
-    """Lets a call pass that has the API key; health checks need none."""
+    """Lets a call pass that has a key with the scope it needs; health checks need none."""
 
-    def __init__(self, api_key: str) -> None:
-        self._wanted = f"Bearer {api_key}".encode()
+    def __init__(self, admit: Admit) -> None:
+        self._admit = admit
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
-        """The handler, or one that raises HextuneError `access-denied`."""
+        """The handler, or one that raises HextuneError `access-denied` or `access-scope`."""
         handler = await continuation(handler_call_details)
-        given = _metadata(handler_call_details).get("authorization", "").encode()
-        known = hmac.compare_digest(given, self._wanted)
-        if handler is None or known or handler_call_details.method.startswith(HEALTH):
+        method = handler_call_details.method
+        if handler is None or method.startswith(HEALTH):
             return handler
-        return _remade(handler, _deny)
+        given = _metadata(handler_call_details).get("authorization", "")
+        scheme, _, key = given.partition(" ")
+        try:
+            await asyncio.to_thread(self._check, key if scheme.lower() == "bearer" else "", method)
+        except HextuneError as error:
+            return _remade(handler, _denying(error))
+        return handler
+
+    def _check(self, key: str, method: str) -> None:
+        if self._admit.closed:
+            self._admit(key.strip(), NEEDS.get(method.rpartition("/")[2], ()))
 
 
-async def _deny(request: Any, context: Any) -> Any:
-    raise fail("access-denied")
+ANY = (Scope.READ, Scope.INFER, Scope.TRAIN)
+READING = (Scope.READ, Scope.TRAIN)
+NEEDS: Mapping[str, Collection[Scope]] = {
+    "GetJob": READING,
+    "ListJobs": READING,
+    "WatchJob": READING,
+    "PlanJob": (Scope.TRAIN,),
+    "CreateJob": (Scope.TRAIN,),
+    "CancelJob": (Scope.TRAIN,),
+    "ResumeJob": (Scope.TRAIN,),
+    "ListModels": ANY,
+    "GetModel": ANY,
+    "Generate": (Scope.INFER,),
+    "ServerReflectionInfo": ANY,
+}
+"""Scopes of which a call needs one; a call that is not here needs admin."""
+
+
+def _denying(error: HextuneError) -> Behaviour:
+    async def deny(request: Any, context: Any) -> Any:
+        raise error
+
+    return deny

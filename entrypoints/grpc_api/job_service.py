@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
-from domain.errors import fail
+from domain.errors import HextuneError, fail
 from domain.events import JobEvent
 from entrypoints.container import Container
 from entrypoints.grpc_api.generated.hextune.v1 import jobs_pb2, jobs_pb2_grpc
 from entrypoints.grpc_api.messages import event_message, job_message, plan_message
-from entrypoints.grpc_api.requests import job_id_of, page_of, spec_text_of
+from entrypoints.grpc_api.requests import bad_field, job_id_of, page_of, spec_text_of
 from entrypoints.grpc_api.streams import in_thread
 
 
@@ -25,8 +25,8 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     async def CreateJob(  # noqa: N802
         self, request: jobs_pb2.CreateJobRequest, context: Any
     ) -> jobs_pb2.Job:
-        """Start a run, or find the one the same request id started."""
-        start, text = self._container.start_run, spec_text_of(request)
+        """Start a run, a pipeline or an evaluation, or find the one the same request id started."""
+        start, text = start_of(self._container, request.kind), spec_text_of(request)
         job = await asyncio.to_thread(lambda: start()(text, request.request_id or None))
         return job_message(job)
 
@@ -83,6 +83,18 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         self, request: jobs_pb2.PlanJobRequest, context: Any
     ) -> jobs_pb2.PlanJobResponse:
         """What a spec would do."""
-        plan, text = self._container.plan_run, spec_text_of(request)
-        planned = await asyncio.to_thread(lambda: plan()(text))
-        return plan_message(planned.plan)
+        plan, text = self._container.plan_job, spec_text_of(request)
+        return plan_message(await asyncio.to_thread(lambda: plan()(text)))
+
+
+def start_of(container: Container, kind: int) -> Callable[[], Any]:
+    """The provider of what starts a job of that kind. Raises HextuneError where none does."""
+    known: dict[int, Callable[[], Any]] = {
+        jobs_pb2.JOB_KIND_UNSPECIFIED: container.start_job,
+        jobs_pb2.JOB_KIND_TRAIN: container.start_run,
+        jobs_pb2.JOB_KIND_EVALUATE: container.start_evaluation,
+    }
+    if kind not in known:
+        reason = "set JOB_KIND_TRAIN or JOB_KIND_EVALUATE, or leave it out"
+        raise HextuneError([bad_field("kind", reason)])
+    return known[kind]

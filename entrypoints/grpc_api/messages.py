@@ -12,6 +12,7 @@ from domain.job import Job
 from domain.run_plan import RunPlan
 from domain.sampling import ServedModel, TextDelta
 from entrypoints.grpc_api.generated.hextune.v1 import generation_pb2, jobs_pb2, models_pb2
+from entrypoints.services.plan_pipeline import PlannedPipeline
 
 
 def timestamp(seconds: float | None) -> Timestamp | None:
@@ -67,8 +68,8 @@ def event_message(event: JobEvent) -> jobs_pb2.JobEvent:
     )
 
 
-def plan_message(plan: RunPlan) -> jobs_pb2.PlanJobResponse:
-    """A plan, as its JSON reads."""
+def plan_message(plan: RunPlan | PlannedPipeline) -> jobs_pb2.PlanJobResponse:
+    """A plan of a run, or of every step of a pipeline, as its JSON reads."""
     return jobs_pb2.PlanJobResponse(plan=struct(json.loads(json.dumps(plan.as_json()))))
 
 
@@ -88,6 +89,7 @@ def delta_message(delta: TextDelta) -> generation_pb2.GenerateResponse:
     reason = (delta.finish_reason or "unspecified").upper()
     return generation_pb2.GenerateResponse(
         text=delta.text,
+        reasoning=delta.reasoning,
         finish_reason=f"FINISH_REASON_{reason}",
         prompt_tokens=delta.prompt_tokens,
         completion_tokens=delta.completion_tokens,

@@ -69,10 +69,11 @@ async def start_server(
 
     Raises HextuneError for a host open to others without an API key, and for a port in use.
     """
-    _check_exposure(host, api_key)
+    admit = container.admit(api_key)
+    _check_exposure(host, guarded=admit.closed)
     _check_port(host, port)
     calls = StatusInterceptor(container.translator())
-    interceptors = [calls, KeyInterceptor(api_key)] if api_key else [calls]
+    interceptors = [calls, KeyInterceptor(admit)]
     # With port sharing, the default on Linux, a second server would take half of the calls.
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
     draining = threading.Event()
@@ -130,8 +131,8 @@ def _add_services(
     )
 
 
-def _check_exposure(host: str, api_key: str | None) -> None:
-    if api_key or host == "localhost":
+def _check_exposure(host: str, *, guarded: bool) -> None:
+    if guarded or host == "localhost":
         return
     try:
         loopback = ipaddress.ip_address(host).is_loopback

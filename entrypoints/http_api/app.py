@@ -12,34 +12,79 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from domain.files import LIMIT_BYTES
 from entrypoints.container import Container
 from entrypoints.http_api.auth import RequireKey
 from entrypoints.http_api.door import Door, EngineSlot
 from entrypoints.http_api.errors import install_handlers
+from entrypoints.http_api.limits import NoPauses
 from entrypoints.http_api.listen import listen, url
 from entrypoints.http_api.routes.chat import chat_routes
+from entrypoints.http_api.routes.completions import completion_routes
+from entrypoints.http_api.routes.embeddings import embedding_routes
+from entrypoints.http_api.routes.files import file_routes, upload_routes
+from entrypoints.http_api.routes.fine_tuning import fine_tuning_routes
 from entrypoints.http_api.routes.health import health_routes
+from entrypoints.http_api.routes.metrics import CountRequests, metric_routes
 from entrypoints.http_api.routes.models import model_routes
+from entrypoints.http_api.routes.tokens import token_routes
+from entrypoints.services.manage_keys import Admit
+from entrypoints.services.serve_adapters import PLACES, ServeAdapters, serve_adapters
 from ports.inference import InferenceBackend
+
+GENERATION = (chat_routes, completion_routes, token_routes, embedding_routes)
+"""Routes that ask the engine."""
+
+ROUTES = (
+    health_routes,
+    model_routes,
+    *GENERATION,
+    file_routes,
+    upload_routes,
+    fine_tuning_routes,
+    metric_routes,
+)
 
 DRAIN_S = 25
 """How long answers under way may take to end once the server is asked to; what runs servers
 commonly kills after 30 s."""
 
 
-def make_app(container: Container, engine: InferenceBackend, *, api_key: str | None) -> FastAPI:
-    """The application over an engine that is ready; without a key it is open."""
-    return _app(container, EngineSlot(engine), api_key)
+def make_app(
+    container: Container,
+    engine: InferenceBackend,
+    *,
+    api_key: str | None,
+    max_adapters: int = PLACES,
+) -> FastAPI:
+    """The application over an engine that is ready; without any key it is open."""
+    slot = EngineSlot(_with_adapters(container, engine, max_adapters))
+    return _app(container, slot, container.admit(api_key))
 
 
-def _app(container: Container, slot: EngineSlot, api_key: str | None) -> FastAPI:
-    translator = container.translator()
-    door = Door(slot=slot, translator=translator, surroundings=container.surroundings())
+def _with_adapters(
+    container: Container, engine: InferenceBackend, max_adapters: int
+) -> ServeAdapters:
+    tuned = container.fine_tuned_models()
+    return serve_adapters(engine, tuned, container.meter(), max_adapters)
+
+
+def _app(container: Container, slot: EngineSlot, admit: Admit) -> FastAPI:
+    translator, meter = container.translator(), container.meter()
+    door = Door(
+        slot=slot,
+        translator=translator,
+        surroundings=container.surroundings(),
+        container=container,
+        meter=meter,
+        file_bytes=container.config.max_file_bytes() or LIMIT_BYTES,
+    )
     app = FastAPI(title="Hextune", redirect_slashes=False)
     install_handlers(app, translator)
-    if api_key:
-        app.add_middleware(RequireKey, key=api_key, translator=translator)
-    for routes in (health_routes, model_routes, chat_routes):
+    app.add_middleware(NoPauses)
+    app.add_middleware(RequireKey, admit=admit, translator=translator)
+    app.add_middleware(CountRequests, meter=meter)
+    for routes in ROUTES:
         app.include_router(routes(door))
     return app
 
@@ -51,6 +96,7 @@ def serve(
     host: str,
     port: int,
     api_key: str | None,
+    max_adapters: int = PLACES,
 ) -> None:
     """Serve until SIGINT or SIGTERM; then finish the answers under way and close the engine.
 
@@ -59,15 +105,16 @@ def serve(
     Raises HextuneError where the port cannot be had, where a reachable host has no key, and for
     what `engine_factory` raises; KeyboardInterrupt where it is ended while the model loads.
     """
-    listener = listen(host, port, api_key)
+    admit = container.admit(api_key)
+    listener = listen(host, port, guarded=admit.closed)
     slot = EngineSlot()
-    app = _app(container, slot, api_key)
+    app = _app(container, slot, admit)
     try:
         with _signals(signal.default_int_handler), _running(app, listener) as running:
             print(f"HTTP on {url(listener, host)}", file=sys.stderr, flush=True)
             engine = engine_factory()
             with _signals(running.server.handle_exit):
-                slot.engine = engine
+                slot.engine = _with_adapters(container, engine, max_adapters)
                 running.thread.join()
     finally:
         if slot.engine is not None:

@@ -8,12 +8,13 @@ import logging
 from collections.abc import Mapping
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from domain.errors import ExitCode, HextuneError, Problem, fail
+from domain.errors import ExitCode, HextuneError, Place, Problem, fail, problem
 from ports.texts import Translator
 
 log = logging.getLogger("uvicorn.error")
@@ -28,10 +29,17 @@ STATUS_OF_EXIT: Mapping[ExitCode, int] = {
 }
 """What a command would end with, as HTTP says it; anything else is 500."""
 
-STATUS_OF_CODE: Mapping[str, int] = {"access-denied": 401, "request-too-large": 413}
+STATUS_OF_CODE: Mapping[str, int] = {
+    "access-denied": 401,
+    "request-too-large": 413,
+    "file-too-large": 413,
+    "request-too-slow": 408,
+    "engine-busy": 429,
+}
 OPENAI_CODES: Mapping[str, str] = {"access-denied": "invalid_api_key"}
 HEADERS_OF_STATUS: Mapping[int, Mapping[str, str]] = {
     401: {"www-authenticate": "Bearer"},
+    429: {"retry-after": "1"},
     503: {"retry-after": "1"},
 }
 
@@ -63,6 +71,7 @@ def shown_problem(translator: Translator, language: str, found: Problem) -> dict
         "param": found.place.field,
         "code": OPENAI_CODES.get(found.code, found.code),
         "hint": hint,
+        **({"line": found.place.line} if found.place.line else {}),
     }
 
 
@@ -82,6 +91,20 @@ def error_reply(
 def unexpected(error: Exception) -> HextuneError:
     """What a caller learns of a defect: its kind. The server's log has the rest."""
     return fail("unexpected", reason=type(error).__name__, log="that `tune serve` logged to")
+
+
+def parameter_error(error: RequestValidationError) -> HextuneError:
+    """Our problems for what FastAPI found in a path, a query or a header."""
+    problems = []
+    for found in error.errors():
+        field = ".".join(str(part) for part in found["loc"][1:])
+        if found["type"] == "extra_forbidden":
+            problems.append(problem("request-unsupported-field", Place(field=field), field=field))
+        else:
+            reason = found["msg"][:1].lower() + found["msg"][1:]
+            facts = {"field": field, "reason": reason}
+            problems.append(problem("request-bad-field", Place(field=field), **facts))
+    return HextuneError(problems)
 
 
 def install_handlers(app: FastAPI, translator: Translator) -> None:
@@ -104,6 +127,11 @@ def install_handlers(app: FastAPI, translator: Translator) -> None:
     async def on_gone(request: Request, error: Exception) -> Response:
         return Response(status_code=CLIENT_GONE)
 
+    async def on_bad_parameter(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return error_reply(translator, request.headers, parameter_error(error))
+
+    app.add_exception_handler(RequestValidationError, on_bad_parameter)
     app.add_exception_handler(HextuneError, on_mistake)
     app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(404, on_no_route)

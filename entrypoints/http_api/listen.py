@@ -6,7 +6,7 @@ import socket
 from domain.errors import fail
 
 
-def listen(host: str, port: int, api_key: str | None) -> socket.socket:
+def listen(host: str, port: int, *, guarded: bool) -> socket.socket:
     """A socket that listens; port 0 takes a free one.
 
     Raises HextuneError where the port cannot be had, or where a host that others can reach would
@@ -16,7 +16,7 @@ def listen(host: str, port: int, api_key: str | None) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        if not api_key and not ipaddress.ip_address(address[0]).is_loopback:
+        if not guarded and not ipaddress.ip_address(address[0]).is_loopback:
             raise fail("serve-needs-key", host=host)
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

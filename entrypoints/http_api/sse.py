@@ -1,23 +1,22 @@
-"""Streamed chat completions: server-sent events as OpenAI's API sends them.
+"""Streamed completions: server-sent events as OpenAI's API sends them.
 
 Headers go out with the first piece of text, so that an error known before is a plain reply with a
 status; a later one is an event of the stream.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import HextuneError
-from domain.sampling import TextDelta
+from domain.sampling import GenerationRequest, TextDelta
 from entrypoints.http_api.answers import Pieces, answering
 from entrypoints.http_api.errors import error_body, log, status_of, unexpected
-from entrypoints.http_api.schema.chat import ChatRequest
-from entrypoints.http_api.schema.replies import Heading, Reply, Usage, chunk_choice
+from entrypoints.http_api.schema.replies import Reply
 from ports.inference import InferenceBackend
 from ports.texts import Translator
 
@@ -38,56 +37,35 @@ def event(value: Mapping[str, object]) -> bytes:
     return f"data: {json.dumps(value, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
 
 
-@dataclass(slots=True, kw_only=True)
-class Chunks:
+class Chunking(Protocol):
     """Turns pieces of answers into chunks of one reply."""
 
-    heading: Heading
-    include_usage: bool
-    usage: Usage = field(default_factory=Usage)
-    begun: set[int] = field(default_factory=set)
-
     def of(self, index: int, delta: TextDelta) -> Iterator[Reply]:
-        """The chunks of one piece: who speaks before the first, why it ends after the last."""
-        self.usage.add(delta)
-        if index not in self.begun:
-            self.begun.add(index)
-            yield self._chunk(chunk_choice(index, {"role": "assistant", "content": ""}))
-        if delta.text:
-            yield self._chunk(chunk_choice(index, {"content": delta.text}))
-        if delta.finish_reason:
-            yield self._chunk(chunk_choice(index, {}, delta.finish_reason))
+        """The chunks of one piece of answer `index`."""
 
     def last(self) -> Iterator[Reply]:
-        """The chunk of numbers, where it was asked for."""
-        if self.include_usage:
-            yield self.heading.chunk([], usage=self.usage.reply())
-
-    def _chunk(self, choice: Reply) -> Reply:
-        if self.include_usage:
-            return self.heading.chunk([choice], usage=None)
-        return self.heading.chunk([choice])
+        """The chunks after the last piece."""
 
 
-class ChatStream(Response):
+class AnswerStream(Response):
     """The streamed reply to one request."""
 
     def __init__(
         self,
         engine: InferenceBackend,
-        request: ChatRequest,
-        heading: Heading,
+        generations: Sequence[GenerationRequest],
+        chunks: Chunking,
         translator: Translator,
     ) -> None:
         super().__init__()
         self._engine = engine
-        self._request = request
-        self._chunks = Chunks(heading=heading, include_usage=request.include_usage)
+        self._generations = generations
+        self._chunks = chunks
         self._translator = translator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Generate and send until the answers end or the client goes away."""
-        async with answering(self._engine, self._request.generations, receive) as pieces:
+        async with answering(self._engine, self._generations, receive) as pieces:
             first = await anext(pieces)
             await send(START)
             try:

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from domain.errors import fail
-from domain.eval_results import EvaluationResult, Measured, Resampling, result_of
+from domain.eval_results import EvaluationResult, Measured, Resampling, result_of, valued
 from domain.job import Job
 from domain.measurement import Measurement, Metric
 from entrypoints.services.evaluate_model import PREDICTIONS
@@ -62,7 +63,18 @@ class CompareEvaluations:
                 average=each["average"],
                 length_unit=each["length_unit"],
                 excluded=tuple(each["excluded"]),
-                measurements=tuple(found.get(each["title"], [])),
+                notes=tuple(each.get("notes", [])),
+                evaluation=each.get("evaluation", ""),
+                measurements=tuple(_values(each, found)),
             )
             for each in document["evaluations"]
         }
+
+
+def _values(result: dict[str, Any], found: dict[str, list[Measurement]]) -> list[Measurement]:
+    """The measurements of a result, one of their scores as the value where it is of that."""
+    several = result.get("evaluation")
+    if not several:
+        return found.get(result["title"], [])
+    score = result["title"][len(several) + 1 :]
+    return [valued(each, score) for each in found.get(several, [])]

@@ -9,6 +9,7 @@ from domain.dataset import AlignedRow, DatasetKind, StandardRow
 from domain.errors import HextuneError, Place, Problem, fail, problem
 from domain.masking import EncodedRow, TrainOn
 from domain.media import MediaConversation
+from domain.prompted import Prompted
 from domain.run_spec import DataSection
 from entrypoints.services.align_data import SHOWN_BAD_ROWS
 from ports.encoder import ConversationEncoder, MediaEncoder
@@ -56,6 +57,8 @@ def encode_sequences(
 ) -> Sequence[EncodedRow | HextuneError]:
     """One sequence for each row, of a preference two: the chosen and the rejected one.
 
+    A prompt ends where its answer begins.
+
     Where answers are compared or judged, the answer alone is trained, whatever `train_on` says.
     """
     if not rows:
@@ -63,12 +66,23 @@ def encode_sequences(
     kind = rows[0].kind
     if kind is DatasetKind.TEXT:
         return encoder.encode_texts([row.text for row in rows])
+    if kind is DatasetKind.PROMPT:
+        return _encode_prompts(rows, encoder, data)
     train_on = TrainOn(data.train_on) if kind is DatasetKind.CONVERSATION else TrainOn.LAST_TURN
     numbered = [(row, n) for row in rows for n in range(len(row.responses))]
     plain = [_reasoned(row.conversation(n), data) for row, n in numbered if not row.media]
     encoded = iter(encoder.encode_all(plain, train_on))
     shown = iter(_encode_media([row for row, _ in numbered if row.media], encoder, data, train_on))
     return [next(shown) if row.media else next(encoded) for row, _ in numbered]
+
+
+def _encode_prompts(
+    rows: Sequence[StandardRow], encoder: ConversationEncoder, data: DataSection
+) -> Sequence[EncodedRow | HextuneError]:
+    plain = [_reasoned(row.conversation(), data) for row in rows if not row.media]
+    encoded = iter(encoder.encode_prompts(plain))
+    refused = fail("data-media-stage", kind=DatasetKind.PROMPT.value)
+    return [refused if row.media else next(encoded) for row in rows]
 
 
 def _encode_media(
@@ -101,7 +115,9 @@ def joined(
         if isinstance(first, HextuneError) or isinstance(second, HextuneError):
             found.append(first if isinstance(first, HextuneError) else second)  # type: ignore[arg-type]
         else:
-            found.append(replace(first, rejected=second, liked=row.liked))
+            prompt = row.kind is DatasetKind.PROMPT
+            asked = Prompted(row.prompt, row.answer) if prompt else None
+            found.append(replace(first, rejected=second, liked=row.liked, asked=asked))
     return found
 
 
@@ -140,15 +156,20 @@ def shortened(
         place = Place(file=row.file, line=row.line)
         tokens, policy = found.longest, data.cut(row.row.kind)
         if tokens <= limit:
-            kept.append((found, str(place)))
+            kept.append((_placed(found, row), str(place)))
         elif policy == "error":
             problems.append(problem("data-row-too-long", place, tokens=tokens, limit=limit))
         else:
             pieces = shorten(found, limit, policy)
-            kept += [(piece, str(place)) for piece in pieces]
+            kept += [(_placed(piece, row), str(place)) for piece in pieces]
             dropped = "dropped" if found.media is None else "dropped: rows with media are not cut"
             became = f"{policy}, {len(pieces)} kept" if pieces else dropped
             too_long.append(f"{row.file}:{row.line} {tokens} tokens, {became}")
     if problems:
         raise HextuneError(problems[:SHOWN_BAD_ROWS])
     return kept, too_long
+
+
+def _placed(found: EncodedRow, row: AlignedRow) -> EncodedRow:
+    """The encoded row, which knows where it came from."""
+    return replace(found, place=f"{row.file}:{row.line}", source=row.source)

@@ -30,6 +30,7 @@ from ports.spec_reader import SpecText
 from ports.surroundings import Surroundings
 
 PREDICTIONS = "predictions.jsonl"
+EXCLUDED = "excluded.jsonl"
 PROGRESS_S = 1.0
 """Seconds between two events of progress."""
 
@@ -43,9 +44,12 @@ class EvaluateModel:
     prepare: PrepareEvaluation
     jobs: JobStore
     open_scorer: Callable[[ResolvedModel], Scorer]
-    open_engine: Callable[[ResolvedModel], InferenceBackend]
+    open_engine: Callable[[ResolvedModel, str], InferenceBackend]
+    """(model, engine's name) to the engine."""
     open_remote: Callable[[str, str], InferenceBackend]
     """(address, model name) to an engine that asks a server."""
+    open_remote_scorer: Callable[[str, str], Scorer]
+    """(address, model name) to a scorer that asks a server."""
     hardware: HardwareProbe
     reports: EvaluationReportWriter
     surroundings: Surroundings
@@ -95,13 +99,14 @@ class EvaluateModel:
 
     def _instruments(self, spec: EvalSpec, resolved: ResolvedModel | None) -> Instruments:
         def scorer() -> Scorer:
-            assert resolved is not None, "likelihoods of a served model are refused beforehand"
+            if resolved is None:
+                return self.open_remote_scorer(str(spec.model.url), spec.model.name)
             return self.open_scorer(resolved)
 
         def engine() -> InferenceBackend:
             if resolved is None:
                 return self.open_remote(str(spec.model.url), spec.model.name)
-            return self.open_engine(resolved)
+            return self.open_engine(resolved, spec.model.engine)
 
         return Instruments(scorer, engine)
 
@@ -118,14 +123,15 @@ class EvaluateModel:
         results = []
         for each in evaluations:
             found = ledger.of(each, models)
-            if not found:
-                raise fail("eval-nothing-measured", title=each.about.title)
             late = tuple(ledger.excluded.get(each.about.title, {}))
+            if not found:
+                raise fail("eval-nothing-measured", title=each.about.title, first=late[0])
             self._warn(job, each.about.title, late)
+            self._warn_empty(job, each.about.title, found)
             measured = replace(
                 each.about, measurements=found, excluded=(*each.about.excluded, *late)
             )
-            results.append(result_of(measured, models, by))
+            results += [result_of(part, models, by) for part in measured.each_score()]
         document = {
             "models": list(models),
             "evaluations": [each.as_json() for each in results],
@@ -175,6 +181,12 @@ class EvaluateModel:
             )
             self.jobs.append(job, EventKind.WARNING, found.as_json())
 
+    def _warn_empty(self, job: Job, title: str, found: Sequence[Measurement]) -> None:
+        empty = sum(each.detail.get("empty") is True for each in found)
+        if empty:
+            told = problem("eval-empty-answers", title=title, count=empty)
+            self.jobs.append(job, EventKind.WARNING, told.as_json())
+
     def _write_json(self, job: Job, name: str, value: object) -> None:
         self.jobs.write_text(job, name, json.dumps(value, indent=2, ensure_ascii=False))
 
@@ -189,11 +201,11 @@ def _measure(
 ) -> bool:
     """Measure what is not on record; False where it was asked to stop on the way."""
     title = evaluation.about.title
-    wanted = [n for n, item in enumerate(task.items) if (title, item, model) not in ledger.done]
+    wanted = [n for n, item in enumerate(task.items) if not ledger.has(title, item, model)]
     if not wanted:
         return True
     for found in evaluation.measure(task, wanted, model, instruments):
-        ledger.take(title, found)
+        ledger.take(title, model, found)
         if stop_asked():
             return False
     return True
@@ -221,6 +233,8 @@ class _Ledger:
     done: dict[tuple[str, str, str], Measurement] = field(default_factory=dict)
     excluded: dict[str, dict[str, None]] = field(default_factory=dict)
     """Title to the lines of items that could not be measured, each once."""
+    given_up: set[tuple[str, str, str]] = field(default_factory=set)
+    """Items on record as excluded."""
     step: int = 0
     """Measurements and exclusions, those of earlier workers included."""
     measured: int = 0
@@ -233,14 +247,26 @@ class _Ledger:
         for line in self.jobs.lines(self.job, PREDICTIONS):
             found = Measurement.from_json(json.loads(line))
             self.done[found.key] = found
-        self.step = len(self.done)
+        for line in self.jobs.lines(self.job, EXCLUDED):
+            row = json.loads(line)
+            self.excluded.setdefault(row["evaluation"], {})[row["line"]] = None
+            self.given_up.add((row["evaluation"], row["item"], row["model"]))
+        self.step = len(self.done) + len(self.given_up)
         self.began = self.told = self.surroundings.now()
 
-    def take(self, title: str, found: Measurement | Excluded) -> None:
+    def has(self, title: str, item: str, model: str) -> bool:
+        """Whether an item is on record, measured or excluded."""
+        return (title, item, model) in self.done or (title, item, model) in self.given_up
+
+    def take(self, title: str, model: str, found: Measurement | Excluded) -> None:
         """Record it, and tell progress once a second and at the end."""
         self.step += 1
         if isinstance(found, Excluded):
             self.excluded.setdefault(title, {})[found.line] = None
+            if found.item:
+                row = {"evaluation": title, "model": model, **asdict(found)}
+                line = json.dumps(row, ensure_ascii=False)
+                self.jobs.append_line(self.job, EXCLUDED, line)
         else:
             line = json.dumps(found.as_json(), ensure_ascii=False)
             self.jobs.append_line(self.job, PREDICTIONS, line)

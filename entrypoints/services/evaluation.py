@@ -1,10 +1,11 @@
 """What every kind of evaluation gives: tasks of items, and a measurement of each item."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from domain.eval_results import Measured
+from domain.fingerprint import Json
 from domain.measurement import Measurement
 from ports.inference import InferenceBackend
 from ports.scorer import Scorer
@@ -26,6 +27,10 @@ class Excluded:
 
     line: str
     """Where it stands and why."""
+    item: str = ""
+    """Its content hash, where measuring it again would cost: then it is on record for good."""
+    detail: Mapping[str, Json] = field(default_factory=dict)
+    """What the record keeps beside it."""
 
 
 class Instruments:

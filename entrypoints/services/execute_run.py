@@ -2,22 +2,23 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from domain.checkpoint import disk_bytes
 from domain.errors import HextuneError, fail
 from domain.events import EventKind
 from domain.fingerprint import Json
 from domain.job import Job, JobStatus
 from entrypoints.services.plan_run import Planned, PlanRun
-from entrypoints.services.start_run import disk_bytes
+from entrypoints.services.track_run import TrackRun
+from entrypoints.services.train_model import TrainModel
 from ports.hardware import HardwareProbe
 from ports.jobs import JobStore
-from ports.model import ModelBackend
-from ports.quant import QuantBackend
+from ports.ranks import RankLauncher, Training
 from ports.reports import ReportWriter
 from ports.spec_reader import SpecText
 from ports.surroundings import Surroundings
-from ports.trainer import TrainerBackend, TrainOutcome, TrainRequest
+from ports.trainer import TrainOutcome
 
 ENDS = {True: EventKind.STOPPED, False: EventKind.SUCCEEDED}
 
@@ -28,12 +29,12 @@ class ExecuteRun:
 
     plan: PlanRun
     jobs: JobStore
-    models: ModelBackend
-    trainer: TrainerBackend
-    quantizer: Callable[[str], QuantBackend]
+    train: TrainModel
+    ranks: RankLauncher
     hardware: HardwareProbe
     reports: ReportWriter
     surroundings: Surroundings
+    track: TrackRun
 
     def __call__(self, name: str, *, resume: bool, stop_asked: Callable[[], bool]) -> Job:
         """The job at its end; failures are recorded in it, not raised."""
@@ -59,21 +60,19 @@ class ExecuteRun:
             emit(EventKind.WARNING, warning.as_json())
         self._write_json(job, "manifest.json", self._manifest(job, planned))
         spec, plan = planned.document.spec, planned.plan
-        emit(EventKind.PHASE, {"phase": "loading"})
-        packing = None
-        if spec.quantization is not None:
-            quantizer = self.quantizer(spec.quantization.name)
-            packing = quantizer.loading(spec.quantization.options, plan.precision)
-        request = TrainRequest(
-            spec=spec,
+        training = Training(
+            spec=replace(spec, stage=planned.stage),
             plan=plan,
             data=planned.data,
-            model=self.models.load(planned.model, plan.precision, packing),
+            model=planned.model,
             folder=job.folder,
             resume=resume,
-            stop_asked=stop_asked,
         )
-        outcome = self.trainer.train(request, emit)
+        if plan.parallelism.strategy == "single":
+            with self.track(job, spec, emit) as tracked:
+                outcome = self.train(training, tracked, stop_asked)
+        else:
+            outcome = self.ranks.run(training, stop_asked)
         if not outcome.stopped:
             self._write_json(job, "results.json", dict(outcome.results))
             emit(EventKind.PHASE, {"phase": "reporting"})

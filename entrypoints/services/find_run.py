@@ -24,7 +24,13 @@ class FindRun:
     surroundings: Surroundings
 
     def __call__(self, name: str) -> Job:
-        """A run by id, unique beginning, path, or `last`. Raises HextuneError for none."""
+        """A run by id, unique beginning, path, or `last`. Raises HextuneError for none.
+
+        `last` is a whole pipeline, never the newest run of its steps.
+        """
+        if name == "last":
+            whole = (job for job in self.jobs.all() if job.part_of is None)
+            return self._true_state(next(whole, None) or self.jobs.get(name))
         return self._true_state(self.jobs.get(name))
 
     def all(self) -> Sequence[Job]:
@@ -34,14 +40,21 @@ class FindRun:
     def finished(self, name: str) -> Job:
         """A finished training run; `last` is the newest one, whatever was evaluated since.
 
-        Raises HextuneError where it has no model that writes, or none yet.
+        Of a pipeline it is the last whose result writes text. Raises HextuneError where there is
+        no model that writes, or none yet.
         """
-        job = self.newest(JobKind.TRAIN) if name == "last" else self(name)
-        if job.kind is not JobKind.TRAIN:
+        job = self.newest(JobKind.TRAIN, JobKind.PIPELINE) if name == "last" else self(name)
+        if job.kind is JobKind.EVALUATE:
             raise fail("run-is-evaluation", name=job.id)
+        if job.kind is JobKind.GENERATE:
+            raise fail("run-not-training", name=job.id, kind=job.kind.value)
         if job.status is not JobStatus.SUCCEEDED:
             raise fail("run-no-result", name=job.id, status=job.status.value)
         results = json.loads(self.jobs.read_text(job, "results.json") or "{}")
+        if job.kind is JobKind.PIPELINE:
+            if results["model"] is None:
+                raise fail("pipeline-no-model", name=job.id)
+            return self.finished(results["model"])
         if results.get("yields") == "reward_model":
             raise fail("run-scores", name=job.id)
         return job
@@ -58,9 +71,12 @@ class FindRun:
             )
         return job
 
-    def newest(self, kind: JobKind) -> Job:
-        """The newest run of a kind; the newest of all where there is none. Raises HextuneError."""
-        of_kind = (job for job in self.all() if job.kind is kind)
+    def newest(self, *kinds: JobKind) -> Job:
+        """The newest run of some kinds that is no step of another; the newest of all for none.
+
+        Raises HextuneError where there is no run.
+        """
+        of_kind = (job for job in self.all() if job.kind in kinds and job.part_of is None)
         return next(of_kind, None) or self("last")
 
     def _true_state(self, job: Job) -> Job:

@@ -65,7 +65,11 @@ class InspectData:
                 if isinstance(found, HextuneError)
             ],
             duplicates=list(_duplicates(rows)),
-            untrained=[f"{r.file}:{r.line}" for r, found in lengths if not found.trained_tokens],
+            untrained=[
+                f"{row.file}:{row.line}"
+                for row, found in lengths
+                if not found.trained_tokens and found.asked is None
+            ],
             limit=limit,
             lengths=[len(each.input_ids) for _, found in lengths for each in found.sequences],
             trained=[each.trained_tokens for _, found in lengths for each in found.sequences],
@@ -107,8 +111,8 @@ def _encoded(
 ) -> list[tuple[AlignedRow, EncodedRow | HextuneError]]:
     """Each row with what it is encoded to; rows of several kinds keep their order."""
     found: dict[int, EncodedRow | HextuneError] = {}
-    for texts in (True, False):
-        numbers = [n for n, row in enumerate(rows) if (row.row.kind is DatasetKind.TEXT) is texts]
+    for kind in DatasetKind:
+        numbers = [n for n, row in enumerate(rows) if row.row.kind is kind]
         encoded = encode_rows([rows[n].row for n in numbers], encoder, data)
         found |= dict(zip(numbers, encoded, strict=True))
     return [(row, found[number]) for number, row in enumerate(rows)]

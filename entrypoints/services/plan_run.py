@@ -15,15 +15,16 @@ from domain.rope import RopeSection
 from domain.rule_context import RuleContext
 from domain.rules import broken_rules
 from domain.run_plan import RunPlan, TrainerFacts
-from domain.run_spec import ModelSection, RunSpec
+from domain.run_spec import Choice, ModelSection, RunSpec
+from entrypoints.services.check_order import CheckOrder
 from entrypoints.services.encode_rows import Preparation
 from entrypoints.services.find_adapters import FindAdapters
+from entrypoints.services.find_rewards import with_reward_folders
 from entrypoints.services.prepare_data import PrepareData
 from ports.hardware import HardwareProbe
-from ports.model import ModelBackend
 from ports.quant import QuantBackend
+from ports.shapes import ModelShapes, TrainingShapes
 from ports.spec_reader import SpecDocument, SpecReader, SpecText
-from ports.trainer import TrainerBackend
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ class Planned:
     data: PreparedData
     model: ModelSection
     """The spec's model, its adapters as folders, its attention and rope factor chosen."""
+    stage: Choice
+    """The spec's stage, its reward models as folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +47,32 @@ class PlanRun:
     """From spec text to a plan."""
 
     reader: SpecReader
-    models: ModelBackend
-    trainer: TrainerBackend
+    models: ModelShapes
+    trainer: TrainingShapes
     quantizer: Callable[[str], QuantBackend]
     hardware: HardwareProbe
     prepare: PrepareData
     adapters: FindAdapters
+    check_order: CheckOrder
 
     def __call__(self, text: SpecText) -> Planned:
         """The plan. Raises HextuneError with every problem that can be found in one go."""
-        document = self.reader.read(text)
+        return self.of(self.reader.read(text))
+
+    def of(self, document: SpecDocument) -> Planned:
+        """The plan of a spec that was read. Raises HextuneError as above."""
         spec, hardware, found = document.spec, self.hardware.probe(), _Findings()
+        found.attempt(lambda: self.check_order(spec))
         section = found.attempt(lambda: self.adapters.in_section(spec.model))
         model = found.attempt(lambda: self._inspect(section, spec) if section else None)
-        facts = found.attempt(lambda: self.trainer.facts(spec, model) if model else None)
+        stage = found.attempt(
+            lambda: with_reward_folders(self.adapters, spec.stage, section) if section else None
+        )
+        facts = found.attempt(
+            lambda: (
+                self.trainer.facts(replace(spec, stage=stage), model) if model and stage else None
+            )
+        )
         packed = found.attempt(lambda: self._packed_bytes(spec, model, hardware))
         data = found.attempt(lambda: self._data(spec, model, facts))
         memory = None
@@ -75,10 +90,12 @@ class PlanRun:
         )
         problems = [document.placed(item) for item in found.problems]
         problems += broken_rules(context, document.place)
-        if problems or not (section and model and facts and data and memory):
+        if problems or not (section and model and stage and facts and data and memory):
             raise HextuneError(problems)
         compute = context.precision.compute
-        attention = choose_attention(spec.model.attention, hardware, versions, compute)
+        attention = choose_attention(
+            spec.model.attention, hardware, versions, compute, model.attention
+        )
         plan = make_plan(
             spec=spec,
             origins=document.origins,
@@ -92,7 +109,7 @@ class PlanRun:
         )
         rope = RopeSection(type=model.rope.type, factor=model.rope.factor) if model.rope else None
         section = replace(section, attention=attention.name, rope=rope)
-        return Planned(document=document, plan=plan, data=data, model=section)
+        return Planned(document=document, plan=plan, data=data, model=section, stage=stage)
 
     def _inspect(self, section: ModelSection, spec: RunSpec) -> ModelHandle:
         return self.models.inspect(section).stretched(section.rope, spec.data.max_tokens)

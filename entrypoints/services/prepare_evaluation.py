@@ -3,20 +3,35 @@
 A new kind of evaluation gets one more branch in `_prepared`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from domain.errors import HextuneError, Place, Problem, fail, problem
-from domain.eval_spec import EvalSpec, ExamSection, Kind, ProblemSection
+from domain.eval_spec import (
+    AnswerSection,
+    EvalSpec,
+    ExamSection,
+    JudgedSection,
+    Kind,
+    ProblemSection,
+    ProgramSection,
+)
 from domain.model_handle import ResolvedModel
 from entrypoints.services.evaluation import Evaluation
+from entrypoints.services.judge_answers import JudgeAnswers
+from entrypoints.services.measure_answers import MeasureAnswers
 from entrypoints.services.measure_perplexity import MeasurePerplexity
 from entrypoints.services.resolve_model import ResolveModel
+from entrypoints.services.run_programs import RunPrograms
 from entrypoints.services.sit_exam import SitExam
 from entrypoints.services.solve_problems import SolveProblems
+from ports.catalog import Catalog
 from ports.datasets import RowReader
 from ports.exams import ExamReader
+from ports.inference import InferenceBackend
 from ports.model import ModelBackend
+from ports.program_checker import ProgramChecker
+from ports.text_metrics import TextMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,11 @@ class PrepareEvaluation:
     exams: ExamReader
     rows: RowReader
     models: ModelBackend
+    texts: TextMetrics
+    checker: ProgramChecker
+    open_judge: Callable[[str, str], InferenceBackend]
+    """(address, model name) to an engine that asks a server."""
+    catalog: Catalog
 
     def __call__(self, spec: EvalSpec, resolved: ResolvedModel | None) -> Sequence[Evaluation]:
         """The evaluations. Raises HextuneError with every mistake in any of them.
@@ -34,6 +54,7 @@ class PrepareEvaluation:
         """
         if not spec.evaluations:
             raise fail("eval-nothing-asked")
+        self.catalog.summary("engines", spec.model.engine)
         found: list[Evaluation] = []
         problems: list[Problem] = []
         for key, asked in spec.evaluations:
@@ -58,11 +79,17 @@ class PrepareEvaluation:
     ) -> Evaluation:
         if isinstance(asked, ProblemSection):
             return SolveProblems(self.rows)(asked, key)
+        if isinstance(asked, AnswerSection):
+            return MeasureAnswers(self.rows, self.texts)(asked, key, spec.seed)
+        if isinstance(asked, ProgramSection):
+            return RunPrograms(self.rows, self.checker)(asked, key, spec.seed)
+        if isinstance(asked, JudgedSection):
+            return JudgeAnswers(self.rows, self.open_judge)(asked, key)
+        if isinstance(asked, ExamSection):
+            return SitExam(self.exams)(asked, key)
         if resolved is None:
             place = Place(field=key)
             raise fail("eval-needs-weights", place, title=asked.shown, url=spec.model.url)
-        if isinstance(asked, ExamSection):
-            return SitExam(self.exams)(asked, key)
         encoder = self.models.encoder(resolved.handle)
         context = resolved.handle.context_tokens
         return MeasurePerplexity(self.rows)(asked, key, encoder, context)

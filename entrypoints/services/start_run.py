@@ -4,13 +4,14 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from domain.budget import shown_bytes
+from domain.checkpoint import disk_bytes
 from domain.errors import fail
 from domain.events import EventKind
 from domain.fingerprint import canonical
-from domain.job import Job
-from domain.precision import BYTES
+from domain.job import Job, PartOf
 from domain.run_plan import RunPlan
 from domain.run_spec import RunSpec
 from entrypoints.services.plan_run import Planned, PlanRun
@@ -19,8 +20,8 @@ from ports.launcher import WorkerLauncher
 from ports.spec_reader import SpecText
 from ports.surroundings import Surroundings
 
-LOGS_AND_REPORT_BYTES = 32 * 1024**2
-"""Room for events, logs, the tokenizer and the report of a run."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
+"""No files beside a run's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +33,33 @@ class StartRun:
     launcher: WorkerLauncher
     surroundings: Surroundings
 
-    def __call__(self, text: SpecText, request_id: str | None = None) -> Job:
-        """The new job, or the earlier one with the same request id.
+    def __call__(
+        self,
+        text: SpecText,
+        request_id: str | None = None,
+        beside: Mapping[str, str] = NOTHING,
+        part_of: PartOf | None = None,
+    ) -> Job:
+        """The new job, or the earlier one with the same request id; `beside` are a door's files.
+
+        A step of a pipeline says what it is part of.
 
         Raises HextuneError for every mistake in the spec, the data or the place of the run.
         """
         planned = self.plan(text)
         self.jobs.check_writable(disk_bytes(planned.document.spec, planned.plan))
-        job, is_new = self._record(planned, request_id)
+        job, is_new = self._record(planned, request_id, beside, part_of)
         if not is_new:
             return job
         return self.jobs.assign(job, self.launcher.start(job, resume=False))
 
-    def _record(self, planned: Planned, request_id: str | None) -> tuple[Job, bool]:
+    def _record(
+        self,
+        planned: Planned,
+        request_id: str | None,
+        beside: Mapping[str, str],
+        part_of: PartOf | None,
+    ) -> tuple[Job, bool]:
         """(the job on record, whether this call put it there)."""
         spec = planned.document.spec
         now = self.surroundings.now()
@@ -58,8 +73,9 @@ class StartRun:
             queued_at=now,
             request_id=request_id,
             total_steps=planned.plan.steps.total_steps,
+            part_of=part_of,
         )
-        recorded = self.jobs.create(job, run_files(planned))
+        recorded = self.jobs.create(job, {**run_files(planned), **beside})
         if recorded.spec_hash != spec.hash:
             raise fail("run-request-differs", request_id=request_id)
         if recorded.id == job.id:
@@ -86,13 +102,6 @@ def run_files(planned: Planned) -> Mapping[str, str]:
         "overrides.json": canonical(list(text.overrides)),
         "plan.json": canonical(planned.plan.as_json()),
     }
-
-
-def disk_bytes(spec: RunSpec, plan: RunPlan) -> int:
-    """Bytes a run writes: kept checkpoints, one being written, the result, logs."""
-    trained = plan.trainer.trainable * BYTES[plan.precision.trainable]
-    checkpoint = trained + plan.memory.optimizer
-    return (spec.output.keep_checkpoints + 1) * checkpoint + trained + LOGS_AND_REPORT_BYTES
 
 
 def shown_disk(spec: RunSpec, plan: RunPlan) -> str:

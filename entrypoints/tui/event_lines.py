@@ -27,6 +27,8 @@ COLOURS = {
     EventKind.STEP: "",
     EventKind.EVALUATION: "$accent",
     EventKind.CHECKPOINT: "$secondary",
+    EventKind.SAMPLE: "$success",
+    EventKind.PART: "$secondary",
     EventKind.WARNING: "$warning",
     EventKind.FAILED: "$error",
     EventKind.SUCCEEDED: "$success",
@@ -42,6 +44,11 @@ def event_line(texts: Texts, event: JobEvent) -> str:
     elif event.kind is EventKind.PHASE:
         phase = str(event.data["phase"])
         facts["phase"] = texts(f"phases.{phase}") if phase in PHASES else phase
+    elif event.kind is EventKind.PART:
+        facts |= {key: str(event.data[key]) for key in ("name", "number", "count", "run")}
+        facts["status"] = texts(f"status.{event.data['status']}")
+    elif event.kind is EventKind.SAMPLE:
+        facts |= {key: " ".join(str(event.data[key]).split()) for key in ("prompt", "text")}
     elif event.kind in (EventKind.WARNING, EventKind.FAILED):
         facts["message"], _ = texts.recorded(event.data)
     own = shown_figures(event.data) if event.kind in (EventKind.STEP, EventKind.EVALUATION) else ""

@@ -31,7 +31,7 @@ def snapshot_text(container: "Container", language: str) -> str:
 
 def _cells(texts: Texts, row: RunRow, now: float) -> list[str]:
     return [
-        row.job.id,
+        row.title,
         texts(f"status.{row.job.status.value}"),
         row.steps,
         number(row.loss, ".4f"),

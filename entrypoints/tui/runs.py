@@ -1,7 +1,7 @@
 """The rows of the list of runs: each job with its newest figures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from domain.events import EventKind
@@ -22,6 +22,13 @@ class RunRow:
     """Newest step on record."""
     loss: float | None = None
     """Loss of that step."""
+    part: str = ""
+    """The step that a pipeline is at."""
+
+    @property
+    def title(self) -> str:
+        """The run's id, and where a pipeline is."""
+        return f"{self.job.id} › {self.part}" if self.part else self.job.id
 
     @property
     def steps(self) -> str:
@@ -46,20 +53,22 @@ class RunReader:
 
     def _known(self, job: Job) -> tuple[RunRow, int]:
         row, seq = self._last.get(job.id, (RunRow(job=job), 0))
-        return RunRow(job=job, step=row.step, loss=row.loss), seq
+        return replace(row, job=job), seq
 
     def _read(self, job: Job) -> RunRow:
         row, seq = self._known(job)
         if job.id in self._last and job.status.ended and self._last[job.id][0].job == job:
             return row
-        step, loss = row.step, row.loss
+        step, loss, part = row.step, row.loss, row.part
         for event in self.container.jobs().events(job, seq):
             seq = event.seq
             if event.kind is EventKind.STEP:
                 step, loss = int(figure(event.data, "step") or 0), figure(event.data, "loss")
             elif event.kind in (EventKind.PROGRESS, EventKind.RESUMED):
                 step = int(figure(event.data, "step") or 0)
-        row = RunRow(job=job, step=step, loss=loss)
+            elif event.kind is EventKind.PART:
+                part = f"{event.data['name']} {event.data['number']}/{event.data['count']}"
+        row = RunRow(job=job, step=step, loss=loss, part=part)
         self._last[job.id] = (row, seq)
         return row
 

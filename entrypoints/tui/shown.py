@@ -1,5 +1,6 @@
 """How things are written for people: texts in the chosen language, ages, clocks, columns."""
 
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,7 @@ class Texts:
 
     def recorded(self, data: Mapping[str, Any]) -> tuple[str, str]:
         """Message and hint of a problem on record, which another version may have written."""
-        if data["code"] not in TEXTS:
+        if not _facts_of(data["code"]) <= data["facts"].keys():
             return data["message"], data["hint"]
         return self.problem(Problem(code=data["code"], facts=data["facts"]))
 
@@ -54,6 +55,14 @@ class Texts:
         """Go on to the next language."""
         known = list(self.translator.languages())
         self.language = known[(known.index(self.language) + 1) % len(known)]
+
+
+def _facts_of(code: str) -> set[str]:
+    """The facts that this version's words for a problem name; the code itself for unknown ones."""
+    if code not in TEXTS:
+        return {code}
+    words = TEXTS[code].message + TEXTS[code].hint
+    return {name for _, name, _, _ in string.Formatter().parse(words) if name}
 
 
 def age(texts: Texts, seconds: float) -> str:

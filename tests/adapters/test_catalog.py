@@ -21,10 +21,10 @@ def plug_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed distribution that adds a method called galore."""
     point = EntryPoint("galore", "adapters.methods.full", "hextune.methods")
 
-    def found(*, group: str) -> list[EntryPoint]:
-        return [point] if group == "hextune.methods" else []
+    def found(kind: str) -> list[EntryPoint]:
+        return [point] if kind == "methods" else []
 
-    monkeypatch.setattr(adapters.catalog, "entry_points", found)
+    monkeypatch.setattr(adapters.catalog, "plug_ins", found)
 
 
 @pytest.mark.parametrize("kind", CATALOG.kinds())
@@ -73,7 +73,7 @@ def test_a_plug_in_is_listed_described_and_loaded_beside_our_own() -> None:
 @pytest.mark.usefixtures("plug_in")
 def test_a_plug_in_does_not_replace_a_part_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("lora", "adapters.methods.full", "hextune.methods")
-    monkeypatch.setattr(adapters.catalog, "entry_points", lambda group: [point])
+    monkeypatch.setattr(adapters.catalog, "plug_ins", lambda kind: [point])
     assert CATALOG.names("methods") == OWN
     assert CATALOG.part("methods", "lora").ADAPTER_BASED is True
 

@@ -76,3 +76,32 @@ def test_perplexity_of_one_subject_has_no_plot_by_subject(tmp_path: Path) -> Non
     assert page.count("<svg") == 1
     assert "lower is better" in page
     assert "nats per token" in page
+
+
+def test_scores_of_one_evaluation_have_their_notes_and_what_flipped(tmp_path: Path) -> None:
+    found = tuple(
+        replace(
+            each,
+            detail={
+                **each.detail,
+                "scores": {"bleu-4": 0.25, "exact-match": each.value},
+                "bleu": [4, 3, 2, 1, 4, 3, 2, 1, 4, 4],
+            },
+        )
+        for each in measured().measurements
+    )
+    several = replace(
+        measured(),
+        title="qa",
+        notes=(f"asked: {HOSTILE}",),
+        scores={"bleu-4": Metric.SHARE, "exact-match": Metric.ACCURACY},
+        measurements=found,
+    )
+    page = page_of(tmp_path / "report.html", *several.each_score())
+    assert "<h2>qa bleu-4</h2>" in page
+    assert "<h2>qa exact-match</h2>" in page
+    assert page.count("asked: &lt;script&gt;") == 2
+    assert page.count("all answers together (corpus BLEU)") == 1
+    assert ">100.0</td>" in page
+    assert "25.0 [25.0, 25.0]" in page
+    assert page.count("Items that flipped") == 1

@@ -11,6 +11,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from adapters.report_html import HtmlReportWriter, loss_figure, render_page
+from domain.errors import problem
 from domain.events import EventKind, JobEvent
 from domain.job import Job
 from domain.run_plan import Origin
@@ -45,6 +46,8 @@ def documents(**results: Any) -> dict[str, dict[str, Any]]:
         "peak_memory_bytes": 3 * 1024**3,
         "planned_memory_bytes": 2 * 1024**3,
         "adapter": True,
+        "result_step": 3,
+        "sources": {},
         **results,
     }
     whole = {
@@ -114,6 +117,31 @@ def test_held_out_figures_are_told_where_there_are_some(job: Job) -> None:
     page = render_page(job, events(), results, "<svg></svg>")
     assert "1.5000 → 0.5000</b>held-out loss" in page
     assert "Held-out rows" not in render_page(job, events(held_out=False), results, "<svg></svg>")
+
+
+def test_samples_warnings_and_sources_are_told(job: Job) -> None:
+    more: list[tuple[EventKind, Any]] = [
+        (EventKind.SAMPLE, {"step": 2, "prompt": "How much?", "text": "One."}),
+        (EventKind.SAMPLE, {"step": 1, "prompt": "How much?", "text": HOSTILE}),
+        (EventKind.SAMPLE, {"step": 2, "prompt": "How much?", "text": "Two."}),
+        (EventKind.WARNING, problem("run-loss-spike", step=3, value="9").as_json()),
+    ]
+    told = [JobEvent(seq=9, at=0.0, kind=kind, data=data) for kind, data in more]
+    sources = {"a.jsonl": {"loss": 0.25}}
+    page = render_page(job, [*events(), *told], documents(sources=sources), "<svg></svg>")
+    assert page.index("&lt;script&gt;") < page.index("Two.")
+    assert "One." not in page
+    assert "jumped to 9 at step 3" in page
+    assert "a.jsonl</code></td><td>0.2500" in page
+    plain = render_page(job, events(), documents(), "<svg></svg>")
+    assert not [title for title in ("Samples", "Warnings", "Source") if title in plain]
+
+
+def test_the_evaluation_the_result_is_of_is_marked(job: Job) -> None:
+    found = documents(result_step=3)
+    assert "(the result)" not in render_page(job, events(), found, "<svg></svg>")
+    found["spec"]["output"]["keep_best"] = True
+    assert "<td>3 <b>(the result)</b></td>" in render_page(job, events(), found, "<svg></svg>")
 
 
 def test_every_value_is_escaped(job: Job) -> None:

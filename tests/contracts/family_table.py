@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from adapters.catalog import FolderCatalog
-from tests.contracts.family_runs import FAILING, judged, run_family
+from tests.contracts.family_runs import judged, run_family
 from tests.fixtures.tiny_families import (
     CONVERTED_ONLY,
     SEES_AND_HEARS,
     SPECIAL,
-    attention_of,
     native_types,
 )
 
@@ -32,28 +31,26 @@ def family_table() -> str:
     return "\n".join((INTRODUCTION, _types(verdicts), _families(verdicts)))
 
 
-def _verdict(kind: str) -> tuple[str, str, str]:
-    """(layers with adapters, layers left alone, what became of it)."""
-    if kind in FAILING:
-        return "", "", FAILING[kind]
+def _verdict(kind: str) -> tuple[str, str, str, str]:
+    """(attention, layers with adapters, layers left alone, what became of it)."""
     with tempfile.TemporaryDirectory() as folder:
         found = run_family(kind, Path(folder))
     layers, avoided = (
         ", ".join(sorted({group.name for group in found.linear if group.avoid is avoid}))
         for avoid in (False, True)
     )
-    return layers, avoided, judged(found)
+    return found.attention, layers, avoided, judged(found)
 
 
-def _types(verdicts: dict[str, tuple[str, str, str]]) -> str:
+def _types(verdicts: dict[str, tuple[str, str, str, str]]) -> str:
     heading = "| model_type | attention | adapters on | left alone | verdict |"
     rows = ["## Types", "", heading, "|---|---|---|---|---|"]
-    for kind, (layers, avoided, verdict) in verdicts.items():
-        rows.append(f"| {kind} | {attention_of(kind)} | {layers} | {avoided} | {verdict} |")
+    for kind, (attention, layers, avoided, verdict) in verdicts.items():
+        rows.append(f"| {kind} | {attention} | {layers} | {avoided} | {verdict} |")
     return "\n".join([*rows, ""])
 
 
-def _families(verdicts: dict[str, tuple[str, str, str]]) -> str:
+def _families(verdicts: dict[str, tuple[str, str, str, str]]) -> str:
     rows = ["## Families", "", "| family | title | verdict |", "|---|---|---|"]
     for name in CATALOG.names("families"):
         family = CATALOG.description("families", name)
@@ -63,10 +60,10 @@ def _families(verdicts: dict[str, tuple[str, str, str]]) -> str:
     return "\n".join([*rows, ""])
 
 
-def _of_type(kind: str, verdicts: dict[str, tuple[str, str, str]]) -> str:
+def _of_type(kind: str, verdicts: dict[str, tuple[str, str, str, str]]) -> str:
     if kind in SEES_AND_HEARS:
         return "has an image part: see the multimodal tests"
-    return "fails, see above" if kind in FAILING else verdicts[kind][2]
+    return verdicts[kind][3]
 
 
 def _remote(family: Any) -> str:

@@ -9,17 +9,22 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from adapters.models.hf import HfLoaded
 from adapters.models.s2_attention import GROUPS, register_s2, s2_attention
 from domain.errors import HextuneError
+from domain.precision import PrecisionSection, choose_precision
+from domain.run_spec import ModelSection
 from entrypoints.container import make_container
 from tests.contracts.test_trainer import losses, run, spec_text
+from tests.fakes.models import CPU
+from tests.fixtures.tiny_families import build_tiny_family
 
 
-def reference(query: Any, key: Any, value: Any, allowed: Any) -> Any:
+def reference(query: Any, key: Any, value: Any, allowed: Any, group: int | None = None) -> Any:
     """Softmax over an explicit mask for each head; groups by arithmetic on positions."""
     heads, tokens = query.shape[1], query.shape[2]
     key, value = (x.repeat_interleave(heads // x.shape[1], 1) for x in (key, value))
-    size, place = -(-tokens // GROUPS), torch.arange(tokens)
+    size, place = group or -(-tokens // GROUPS), torch.arange(tokens)
     output = torch.zeros_like(query)
     for head in range(heads):
         moved = place if head < heads // 2 else place + size - size // 2
@@ -33,7 +38,10 @@ def reference(query: Any, key: Any, value: Any, allowed: Any) -> Any:
 
 @pytest.mark.parametrize("tokens", [8, 13, 32, 37])
 @pytest.mark.parametrize("masked", ["no", "padding", "documents"])
-def test_groups_shift_and_masks_are_those_of_the_reference(tokens: int, masked: str) -> None:
+@pytest.mark.parametrize("group", [None, 5])
+def test_groups_shift_and_masks_are_those_of_the_reference(
+    tokens: int, masked: str, group: int | None
+) -> None:
     torch.manual_seed(0)
     query, key, value = (torch.randn(2, heads, tokens, 8) for heads in (4, 2, 2))
     allowed = torch.ones(2, tokens, tokens, dtype=torch.bool)
@@ -48,8 +56,8 @@ def test_groups_shift_and_masks_are_those_of_the_reference(tokens: int, masked: 
         None if masked == "no" else (allowed & torch.ones(tokens, tokens).tril().bool())[:, None]
     )
     layer = SimpleNamespace(training=True, is_causal=True, num_key_value_groups=2)
-    output, _ = s2_attention(layer, query, key, value, given)
-    expected = reference(query, key, value, allowed)
+    output, _ = s2_attention(layer, query, key, value, given, group_tokens=group)
+    expected = reference(query, key, value, allowed, group)
     assert torch.allclose(output[real], expected[real], atol=1e-5)
 
 
@@ -134,3 +142,28 @@ def test_a_kernel_that_cannot_work_here_is_refused_before_loading(
     with pytest.raises(HextuneError) as caught:
         make_container(str(tmp_path)).plan_run()(text)
     assert [problem.code for problem in caught.value.problems] == ["rule-attention-unavailable"]
+
+
+def test_the_group_of_a_spec_reaches_the_layers(tiny_model: Path) -> None:
+    """A group as long as the sequence is whole attention; a shorter one is not."""
+    ids = torch.randint(3, 250, (1, 40))
+    backend = make_container().models()
+    policy = choose_precision(PrecisionSection(mode="full"), CPU)
+    outputs = {}
+    for group in (None, 8, 40):
+        section = ModelSection(name=str(tiny_model), attention="s2", s2_group=group)
+        loaded = backend.load(section, policy, None)
+        assert isinstance(loaded, HfLoaded)
+        with torch.no_grad():
+            outputs[group] = loaded.network.train()(input_ids=ids, use_cache=False).logits
+            whole = loaded.network.eval()(input_ids=ids).logits
+    assert torch.allclose(outputs[40], whole, atol=1e-5)
+    assert not torch.allclose(outputs[8], whole, atol=1e-3)
+    assert not torch.allclose(outputs[8], outputs[None], atol=1e-3)
+
+
+def test_s2_is_refused_where_layers_do_not_take_a_kernel(rows_file: Path, tmp_path: Path) -> None:
+    model = build_tiny_family("bloom", tmp_path / "bloom")
+    text = replace(spec_text(model, rows_file), overrides=("model.attention=s2",))
+    with pytest.raises(HextuneError, match="this model can use only eager"):
+        make_container(str(tmp_path)).plan_run()(text)

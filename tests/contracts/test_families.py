@@ -1,17 +1,26 @@
 """Every native type among our families, tiny, through plan, LoRA, save, reload, merge, generate."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from adapters.catalog import FolderCatalog
-from tests.contracts.family_runs import FAILING, judged, run_family
+from domain.errors import HextuneError
+from entrypoints.container import make_container
+from tests.contracts.family_runs import judged, run_family
 from tests.contracts.family_table import FAMILIES, expected_names, names_in
-from tests.fixtures.tiny_families import SEES_AND_HEARS, SPECIAL, native_types
+from tests.contracts.test_trainer import spec_text
+from tests.fixtures.tiny_families import (
+    SEES_AND_HEARS,
+    SPECIAL,
+    attention_of,
+    build_tiny_family,
+    native_types,
+)
 
 CATALOG = FolderCatalog()
 IN_FAMILIES = {name: CATALOG.description("families", name) for name in CATALOG.names("families")}
-WORKING = [kind for kind in SPECIAL if kind not in FAILING]
 
 
 def listed(kind: str, key: str) -> set[str]:
@@ -24,23 +33,28 @@ def listed(kind: str, key: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("kind", WORKING)
+@pytest.mark.parametrize("kind", SPECIAL)
 def test_a_type_trains_saves_reloads_merges_and_generates(kind: str, tmp_path: Path) -> None:
     found = run_family(kind, tmp_path)
     assert judged(found) == "works"
-    if kind not in native_types():
-        return
+    assert found.attention == attention_of(kind)
     names = {group.name for group in found.linear}
     avoided = {group.name for group in found.linear if group.avoid}
+    assert found.adapted == names - avoided
+    if kind not in native_types():
+        return
     assert names - avoided <= listed(kind, "lora_targets")
-    assert avoided == names & listed(kind, "lora_avoid")
+    fused = {group.name for group in found.linear if group.fused}
+    assert avoided - fused == names & listed(kind, "lora_avoid")
 
 
-@pytest.mark.parametrize("kind", FAILING)
-def test_a_type_that_fails_still_does(kind: str, tmp_path: Path) -> None:
-    """When a library mends it, the type leaves FAILING and its row says `works`."""
-    with pytest.raises(AttributeError, match="last_hidden_state"):
-        run_family(kind, tmp_path)
+def test_lora_refuses_names_that_peft_would_take_for_experts(
+    rows_file: Path, tmp_path: Path
+) -> None:
+    model = build_tiny_family("hunyuan_v1_moe", tmp_path / "model")
+    text = replace(spec_text(model, rows_file), overrides=("method.targets=[q_proj, up_proj]",))
+    with pytest.raises(HextuneError, match="up_proj of hunyuan_v1_moe"):
+        make_container(str(tmp_path)).plan_run()(text)
 
 
 def test_every_native_type_is_run_or_sees_or_hears() -> None:

@@ -1,20 +1,34 @@
 """What every InferenceBackend promises."""
 
-from collections.abc import Callable
+import json
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters.catalog import FolderCatalog
+from adapters.engines.vllm import PYTHON
 from adapters.hardware import TorchHardware
 from adapters.models.hf import HfModelBackend
+from adapters.remote_engine import RemoteEngine
 from domain.conversation import Conversation, Message, Role
 from domain.errors import HextuneError
 from domain.model_handle import ResolvedModel
 from domain.run_spec import ModelSection
-from domain.sampling import GenerationRequest, Sampling
-from ports.inference import InferenceBackend
+from domain.sampling import (
+    GenerationRequest,
+    Grammar,
+    Sampling,
+    ServedModel,
+    TextDelta,
+    TokenLogprob,
+)
+from ports.inference import AdapterHost, InferenceBackend
+from tests.doors.http_server import serving
+from tests.fixtures.tiny_model import build_tiny_model
 
 QUESTION = "one two three four five six seven eight"
 
@@ -29,6 +43,12 @@ def _open(name: str, model: Path, adapter: Path) -> InferenceBackend:
         resolved, TorchHardware().probe()
     )
     return engine
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model whose heads are 32 wide, the least that vLLM runs on a CPU."""
+    return build_tiny_model(tmp_path_factory.mktemp("models") / "tiny", heads=2)
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +68,51 @@ def adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["echo", "transformers"])
-def engine(request: pytest.FixtureRequest, tiny_model: Path, adapter: Path) -> InferenceBackend:
-    return _open(request.param, tiny_model, adapter)
+@pytest.fixture(scope="module")
+def opened(tiny_model: Path, adapter: Path) -> Iterator[Callable[[str], InferenceBackend]]:
+    """Opens each engine once."""
+    engines: dict[str, InferenceBackend] = {}
+
+    def open_once(name: str) -> InferenceBackend:
+        if name == "vllm" and PYTHON not in os.environ:
+            pytest.skip(f"{PYTHON} names no interpreter that has vLLM")
+        if name not in engines:
+            engines[name] = _open(name, tiny_model, adapter)
+        return engines[name]
+
+    yield open_once
+    for engine in engines.values():
+        engine.close()
+
+
+@pytest.fixture(scope="module", params=["echo", "transformers", "vllm", "remote"])
+def engine(
+    request: pytest.FixtureRequest, opened: Callable[[str], InferenceBackend], tiny_model: Path
+) -> Iterator[InferenceBackend]:
+    if request.param == "remote":
+        with serving(opened("transformers")) as address:
+            yield _Remote(f"{address}/v1", ["tuned", str(tiny_model)])
+        return
+    yield opened(request.param)
+
+
+class _Remote:
+    """Remote engines for the models of one server, as one: each is opened for one model."""
+
+    def __init__(self, url: str, names: list[str]) -> None:
+        self._engines = {name: RemoteEngine(url, name, None) for name in names}
+        self._names = names
+
+    def models(self) -> Sequence[ServedModel]:
+        tuned, base = (engine.models()[0] for engine in self._engines.values())
+        return [replace(tuned, base=base.name, adapter="elsewhere"), base]
+
+    def generate(self, request: GenerationRequest) -> Generator[TextDelta]:
+        return self._engines.get(request.model, self._engines["tuned"]).generate(request)
+
+    def close(self) -> None:
+        for engine in self._engines.values():
+            engine.close()
 
 
 def ask(engine: InferenceBackend, model: str = "", **sampling: object) -> tuple[str, list[object]]:
@@ -93,7 +155,8 @@ def test_an_unknown_model_fails_before_the_first_piece(engine: InferenceBackend)
 
 def test_a_stop_text_ends_the_answer_and_is_not_part_of_it(engine: InferenceBackend) -> None:
     whole, _ = ask(engine, max_tokens=8)
-    stop = whole[3:5]
+    middle = len(whole) // 2
+    stop = whole[middle : middle + 2]
     text, deltas = ask(engine, max_tokens=8, stop=(stop,))
     assert text == whole[: whole.index(stop)]
     assert deltas[-1].finish_reason == "stop"  # type: ignore[attr-defined]
@@ -117,24 +180,28 @@ def test_the_same_seed_gives_the_same_answer(engine: InferenceBackend) -> None:
     assert first == second
 
 
-def test_transformers_switches_the_adapter_by_model_name(tiny_model: Path, adapter: Path) -> None:
-    engine = _open("transformers", tiny_model, adapter)
+def test_transformers_switches_the_adapter_by_model_name(
+    opened: Callable[[str], InferenceBackend],
+) -> None:
+    engine = opened("transformers")
     tuned, base = (model.name for model in engine.models())
     assert ask(engine, tuned)[0] != ask(engine, base)[0]
     assert ask(engine, base)[0] == ask(engine, base)[0]
 
 
-def test_transformers_seeds_differ(tiny_model: Path, adapter: Path) -> None:
-    engine = _open("transformers", tiny_model, adapter)
+def test_transformers_seeds_differ(
+    opened: Callable[[str], InferenceBackend],
+) -> None:
+    engine = opened("transformers")
     answers = {ask(engine, temperature=1.5, seed=seed)[0] for seed in range(4)}
     assert len(answers) > 1
 
 
 @pytest.mark.parametrize("asked", [600, None])
 def test_transformers_refuses_more_than_the_context(
-    tiny_model: Path, adapter: Path, asked: int | None
+    opened: Callable[[str], InferenceBackend], asked: int | None
 ) -> None:
-    engine = _open("transformers", tiny_model, adapter)
+    engine = opened("transformers")
     text = QUESTION if asked else "x " * 600
     request = GenerationRequest(
         model="tuned",
@@ -146,12 +213,144 @@ def test_transformers_refuses_more_than_the_context(
     assert caught.value.problems[0].code == "request-too-long"
 
 
-def test_many_threads_get_their_own_answers(tiny_model: Path, adapter: Path) -> None:
+def test_many_threads_get_their_own_answers(
+    opened: Callable[[str], InferenceBackend],
+) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    engine = _open("transformers", tiny_model, adapter)
+    engine = opened("transformers")
     alone = {seed: ask(engine, temperature=1.0, seed=seed)[0] for seed in range(4)}
     call: Callable[[int], str] = lambda seed: ask(engine, temperature=1.0, seed=seed)[0]  # noqa: E731
     with ThreadPoolExecutor(4) as pool:
         together = dict(zip(range(4), pool.map(call, range(4)), strict=True))
     assert together == alone
+
+
+@pytest.fixture(scope="module", params=["transformers", "vllm"])
+def local(
+    request: pytest.FixtureRequest, opened: Callable[[str], InferenceBackend]
+) -> InferenceBackend:
+    """An engine with the model in reach, which does everything a request can ask for."""
+    return opened(request.param)
+
+
+@pytest.fixture(scope="module")
+def plain(tiny_model: Path) -> Any:
+    """(network, tokenizer) of the base, read by transformers itself."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    network = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    return network.eval(), AutoTokenizer.from_pretrained(tiny_model)
+
+
+def complete(engine: InferenceBackend, prompt: Any, **fields: Any) -> list[TextDelta]:
+    """The deltas of the base's continuation."""
+    echo = fields.pop("echo", False)
+    sampling = Sampling(**{"max_tokens": 8, "temperature": 0.0, **fields})
+    base = engine.models()[-1].name
+    request = GenerationRequest(model=base, prompt=prompt, echo=echo, sampling=sampling)
+    return list(engine.generate(request))
+
+
+def logprobs(deltas: list[TextDelta]) -> list[TokenLogprob]:
+    return [each for delta in deltas for each in delta.logprobs]
+
+
+def text_of(deltas: list[TextDelta]) -> str:
+    return "".join(delta.text for delta in deltas)
+
+
+def test_greedy_answers_and_their_logprobs_are_those_of_the_network(
+    local: InferenceBackend, plain: Any
+) -> None:
+    import torch
+
+    network, tokenizer = plain
+    ids = torch.tensor([tokenizer(QUESTION)["input_ids"]])
+    out = network.generate(ids, max_new_tokens=8, do_sample=False, pad_token_id=0)
+    with torch.no_grad():
+        logps = network(out).logits[0].log_softmax(-1)
+    deltas = complete(local, QUESTION, logprobs=3)
+    drawn = out[0, ids.shape[1] :].tolist()
+    expected_text = tokenizer.decode(drawn, skip_special_tokens=True)
+    # vLLM leaves an unfinished character out
+    assert text_of(deltas).rstrip("\ufffd") == expected_text.rstrip("\ufffd")
+    told = logprobs(deltas)
+    assert len(told) == len([token for token in drawn if token != tokenizer.eos_token_id])
+    for place, each in enumerate(told, start=ids.shape[1] - 1):
+        assert each.logprob == pytest.approx(float(logps[place].max()), abs=1e-3)
+        expected = logps[place].topk(3).values.tolist()
+        assert [value for _, value in each.top] == pytest.approx(expected, abs=1e-3)
+
+
+def test_an_echoed_prompt_is_scored(local: InferenceBackend, plain: Any) -> None:
+    import torch
+
+    ids = plain[1](QUESTION)["input_ids"]
+    with torch.no_grad():
+        logps = plain[0](torch.tensor([ids])).logits[0].log_softmax(-1)
+    deltas = complete(local, tuple(ids), echo=True, logprobs=1, max_tokens=0)
+    assert text_of(deltas) == QUESTION
+    told = logprobs(deltas)
+    assert [each.offset for each in told][:2] == [0, len(told[0].text)]
+    assert told[0].logprob is None
+    expected = [float(logps[place, token]) for place, token in enumerate(ids[1:])]
+    assert [each.logprob for each in told[1:]] == pytest.approx(expected, abs=1e-3)
+    assert (deltas[-1].completion_tokens, deltas[-1].finish_reason) == (0, "length")
+
+
+def test_a_bias_forces_and_forbids(local: InferenceBackend, plain: Any) -> None:
+    (token,) = plain[1]("Q", add_special_tokens=False)["input_ids"]
+    assert text_of(complete(local, QUESTION, logit_bias=((token, 100.0),))) == "Q" * 8
+    first = text_of(complete(local, QUESTION, max_tokens=1, logprobs=0))
+    (likeliest,) = plain[1](first, add_special_tokens=False)["input_ids"]
+    other = text_of(complete(local, QUESTION, max_tokens=1, logit_bias=((likeliest, -100.0),)))
+    assert other != first
+
+
+def test_penalties_count_the_answers_own_tokens(local: InferenceBackend, plain: Any) -> None:
+    tokenizer = plain[1]
+    (token,) = tokenizer("Q", add_special_tokens=False)["input_ids"]
+    biased = {"logit_bias": ((token, 4.0),), "max_tokens": 24}
+    free = text_of(complete(local, QUESTION, **biased)).count("Q")
+    frequency = text_of(complete(local, QUESTION, frequency_penalty=2.0, **biased)).count("Q")
+    presence = text_of(complete(local, QUESTION, presence_penalty=2.0, **biased)).count("Q")
+    assert frequency < free
+    assert frequency <= presence <= free
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        None,
+        {
+            "type": "object",
+            "properties": {"a": {"enum": ["x", "y"]}, "n": {"type": "boolean"}},
+            "required": ["a", "n"],
+            "additionalProperties": False,
+        },
+    ],
+)
+def test_answers_are_held_to_a_schema(local: InferenceBackend, schema: Any) -> None:
+    grammar = Grammar(schema=None if schema is None else json.dumps(schema))
+    text = text_of(complete(local, "x", grammar=grammar, max_tokens=200, temperature=1.0, seed=4))
+    if schema is None:
+        assert text.startswith("{")
+    else:
+        assert set(json.loads(text)) == {"a", "n"}
+
+
+def test_adapters_come_and_go(local: InferenceBackend, tiny_model: Path, adapter: Path) -> None:
+    assert isinstance(local, AdapterHost)
+    handle = HfModelBackend(FolderCatalog()).inspect(ModelSection(name=str(tiny_model)))
+    late = ResolvedModel(
+        label="ft:late:one", handle=replace(handle, adapters=(str(adapter),)), created_at=2.0
+    )
+    local.add_model(late)
+    assert "ft:late:one" in [model.name for model in local.models()]
+    assert ask(local, "ft:late:one")[0] == ask(local, "tuned")[0] != ask(local, str(tiny_model))[0]
+    local.remove_model("ft:late:one")
+    with pytest.raises(HextuneError):
+        ask(local, "ft:late:one")
+    assert ask(local, "tuned")[0] != ask(local, str(tiny_model))[0]

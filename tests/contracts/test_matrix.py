@@ -29,8 +29,16 @@ REFUSED = {
         ("Unsloth", "rule-kernels-unavailable"),
     )
 }
+REFUSED |= {("adalora", feature): "rule-parallel-method" for feature in ("DDP", "ZeRO-2")} | {
+    (method, feature): "rule-parallel-method"
+    for method in METHODS
+    for feature in ("ZeRO-3", "FSDP2")
+    if method not in ("lora", "full", "freeze")
+}
 REFUSED |= {("continued", feature.name): "rule-nothing-to-continue" for feature in FEATURES}
 """What planning refuses on a CPU, where the reference model has no adapters."""
+
+RANKS = ("DDP", "ZeRO-2", "ZeRO-3", "FSDP2")
 
 
 RATES = {"ia3": 0.03}
@@ -62,6 +70,8 @@ def test_what_fits_learns(
 ) -> None:
     if (method, feature.name) in REFUSED:
         pytest.skip("refused; see the next test")
+    if feature.name in RANKS:
+        pytest.skip("ranks are started in test_parallel.py")
     if feature.name.endswith("bits"):
         pytest.importorskip("bitsandbytes")
     text = combined(reference, method, feature)

@@ -38,7 +38,7 @@ STAGES: Mapping[str, dict[str, Any]] = {
     "reward": {},
     "simpo": {},
 }
-ELSEWHERE = {"pretrain", "sft"}
+ELSEWHERE = {"grpo", "ppo", "pretrain", "rloo", "sft"}
 """Stages with test files of their own."""
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from domain.dataset import DataSource
 from domain.masking import IGNORED, EncodedRow
 from domain.model_handle import ModelHandle
+from domain.parallelism import ParallelismSection
 from domain.planning import estimate, make_plan
 from domain.precision import PrecisionSection
 from domain.prepared import PreparedData
@@ -15,7 +16,6 @@ from domain.run_spec import (
     DataSection,
     ModelSection,
     OutputSection,
-    ParallelismSection,
     RunSpec,
     ScheduleSection,
     TrackingSection,

@@ -50,7 +50,7 @@ INITIAL_CASES: list[tuple[str, RuleContext, RuleContext]] = [
         growing(),
         replace(growing(), trainer=replace(FACTS, adapter_based=False)),
     ),
-    ("rule-unsloth-initial", by_unsloth(new_tokens={"<a>": None}), by_unsloth()),
+    ("rule-unsloth-decides", by_unsloth(new_tokens={"<a>": None}), by_unsloth()),
     ("rule-rope-factor", stretching(factor=1.0, max_tokens=9), stretching(factor=2.0)),
     ("rule-rope-none", stretching(None), stretching()),
     ("rule-rope-layered", stretching("layered"), stretching()),

@@ -25,7 +25,10 @@ from domain.run_spec import (
 )
 from tests.domain.builders import FACTS, data_section, prepared, spec
 from tests.domain.initial_cases import INITIAL_CASES
-from tests.domain.optimizer_cases import OPTIMIZER_CASES
+from tests.domain.optimizer_cases import OPTIMIZER_CASES, context, of_spec
+from tests.domain.parallel_cases import PARALLEL_CASES
+from tests.domain.rl_cases import RL_CASES
+from tests.domain.tracking_cases import TRACKING_CASES
 from tests.fakes.models import CPU, HANDLE
 
 SHOWING = EncodedRow(
@@ -37,16 +40,6 @@ BITS = Choice("bitsandbytes", {"bits": 4})
 WHOLE = TrainerFacts(adapter_based=False, trainable=HANDLE.parameters)
 SLOW = {"learning_rate": 1e-5}
 HELD_OUT = (DataSource(path="eval.jsonl"),)
-
-
-def context(**parts: Any) -> RuleContext:
-    """A context that breaks no rule, with some parts changed."""
-    values: dict[str, Any] = {"spec": spec(), "hardware": CPU, "model": HANDLE, "trainer": FACTS}
-    return RuleContext(**{**values, "data": prepared(), **parts})
-
-
-def of_spec(**changes: Any) -> RuleContext:
-    return context(spec=spec(**changes))
 
 
 def precision(mode: str, dtype: str = "auto", **parts: Any) -> RuleContext:
@@ -90,6 +83,18 @@ def about(hardware: Hardware = CPU, versions: Any = (), **model: Any) -> RuleCon
     """A model section with some keys set, on a machine with these packages."""
     asked = spec(model=ModelSection(name="fake", **model))
     return context(spec=asked, hardware=hardware, versions=dict(versions))
+
+
+HOPPER = replace(TURING, name="H100", compute_capability=(9, 0))
+
+
+def float8(
+    hardware: Hardware, versions: Any = (("torchao", "0.18.0"),), method: str = "full"
+) -> RuleContext:
+    """8-bit products on a machine with these packages."""
+    asked = spec(precision=PrecisionSection(fp8=True), method=Choice(method, {}))
+    facts = WHOLE if method == "full" else FACTS
+    return context(spec=asked, hardware=hardware, versions=dict(versions), trainer=facts)
 
 
 LIGER = {"liger-kernel": "0.8.5"}
@@ -208,6 +213,20 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
         about(AMPERE, UNSLOTH, kernels="unsloth", attention="sdpa"),
         about(AMPERE, LIGER, kernels="liger", attention="sdpa"),
     ),
+    ("rule-fp8-unavailable", float8(CPU), float8(HOPPER)),
+    ("rule-fp8-unavailable", float8(AMPERE), float8(HOPPER)),
+    ("rule-fp8-unavailable", float8(HOPPER, versions={}), float8(HOPPER)),
+    ("rule-fp8-unavailable", float8(HOPPER, method="lora"), float8(HOPPER)),
+    (
+        "rule-s2-group-unused",
+        about(attention="sdpa", s2_group=64),
+        about(attention="s2", s2_group=64),
+    ),
+    (
+        "rule-attention-unavailable",
+        replace(about(attention="sdpa"), model=replace(HANDLE, attention=("eager",))),
+        replace(about(attention="eager"), model=replace(HANDLE, attention=("eager",))),
+    ),
     (
         "rule-quantized-needs-adapter",
         precision("mixed", quantization=BITS, method=Choice("full", {})),
@@ -255,6 +274,9 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
         of_spec(data=data_section(max_tokens=HANDLE.context_tokens)),
     ),
     *INITIAL_CASES,
+    *PARALLEL_CASES,
+    *RL_CASES,
+    *TRACKING_CASES,
     (
         "rule-no-chat-template",
         context(model=replace(HANDLE, has_chat_template=False)),

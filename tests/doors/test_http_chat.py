@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import httpx
@@ -13,7 +13,14 @@ from openai import AsyncOpenAI, Stream
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from domain.conversation import Conversation, Message, Role
-from domain.sampling import Sampling
+from domain.errors import fail
+from domain.sampling import (
+    GenerationRequest,
+    Grammar,
+    Sampling,
+    TextDelta,
+    TokenLogprob,
+)
 from tests.doors.http_server import ScriptedEngine, body, client, echo_engine, serving
 
 
@@ -199,12 +206,95 @@ def test_the_engine_is_asked_for_what_the_request_says() -> None:
             stop=["a", "b"],
             seed=40,
             n=2,
+            frequency_penalty=0.5,
+            presence_penalty=-1,
+            logit_bias={"7": -100},
+            logprobs=True,
+            top_logprobs=3,
+            response_format={"type": "json_object"},
         )
     assert asked.choices[1].message.content == "x"
     said = (Message(Role.SYSTEM, "Be brief."), Message(Role.USER, "Hello"))
     assert [request.conversation for request in engine.requests] == [Conversation(said)] * 2
     expected = [
-        Sampling(temperature=0, top_p=0.5, max_tokens=7, stop=("a", "b"), seed=seed)
+        Sampling(
+            temperature=0,
+            top_p=0.5,
+            max_tokens=7,
+            stop=("a", "b"),
+            seed=seed,
+            frequency_penalty=0.5,
+            presence_penalty=-1,
+            logit_bias=((7, -100),),
+            logprobs=3,
+            grammar=Grammar(),
+        )
         for seed in (40, 41)
     ]
     assert sorted((r.sampling for r in engine.requests), key=lambda s: s.seed or 0) == expected
+
+
+class Telling(ScriptedEngine):
+    """Says what it thinks, and how sure it is."""
+
+    def generate(self, request: GenerationRequest) -> Generator[TextDelta]:
+        top = (("4", -0.1), ("\ufffd", -2.5))
+        yield TextDelta(text="", reasoning="Let me ")
+        yield TextDelta(text="", reasoning="see.")
+        yield TextDelta(text="4", logprobs=(TokenLogprob(text="4", logprob=-0.1, top=top),))
+        yield TextDelta(text="", finish_reason="stop", prompt_tokens=1, completion_tokens=4)
+
+
+def test_thoughts_go_by_both_names_and_are_no_part_of_the_answer() -> None:
+    with serving(Telling()) as address:
+        message = ask(address, "x").choices[0].message
+        assert message.content == "4"
+        chunks = stream(address, "x")
+    said = message.model_dump()
+    assert said["reasoning"] == said["reasoning_content"] == "Let me see."
+    deltas = [chunk.choices[0].delta.model_dump() for chunk in chunks]
+    for name in ("reasoning", "reasoning_content"):
+        assert "".join(delta.get(name) or "" for delta in deltas) == "Let me see."
+    assert joined(chunks) == "4"
+
+
+def test_log_probabilities_are_told_where_asked() -> None:
+    with serving(Telling()) as address:
+        assert ask(address, "x").choices[0].logprobs is None
+        told = ask(address, "x", logprobs=True, top_logprobs=2).choices[0].logprobs
+        chunks = stream(address, "x", logprobs=True, top_logprobs=2)
+    assert told is not None
+    (token,) = told.content or []
+    assert (token.token, token.logprob, token.bytes) == ("4", -0.1, [52])
+    assert [(each.token, each.bytes) for each in token.top_logprobs] == [
+        ("4", [52]),
+        ("\ufffd", None),
+    ]
+    streamed = [chunk.choices[0].logprobs for chunk in chunks if chunk.choices[0].logprobs]
+    assert [each.content for each in streamed] == [told.content]
+
+
+def test_an_engine_that_is_full_says_when_to_come_again() -> None:
+    with serving(ScriptedEngine([fail("engine-busy", waiting=9)])) as address:
+        reply = httpx.post(f"{address}/v1/chat/completions", json=body())
+    assert (reply.status_code, reply.headers["retry-after"]) == (429, "1")
+    assert reply.json()["error"]["code"] == "engine-busy"
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ({"type": "json_schema"}, "response_format"),
+        ({"type": "json_object", "json_schema": {"name": "a", "schema": {}}}, "response_format"),
+        ({"type": "xml"}, "response_format.type"),
+        ({"type": "json_schema", "json_schema": {"name": "", "schema": {}}}, None),
+        ({"type": "json_schema", "json_schema": {"schema": {}}}, None),
+    ],
+)
+def test_a_format_that_cannot_be_held_is_refused(
+    address: str, value: dict[str, Any], where: str | None
+) -> None:
+    reply = httpx.post(f"{address}/v1/chat/completions", json=body(response_format=value))
+    assert reply.status_code == 400
+    param = reply.json()["error"]["param"]
+    assert param == where if where else param.startswith("response_format.json_schema.name")

@@ -14,7 +14,6 @@ from entrypoints.http_api.schema.chat import (
     ChatBody,
     ChatMessage,
     ChatRequest,
-    StreamOptions,
     read_chat,
 )
 from entrypoints.http_api.schema.field_table import field_table
@@ -25,6 +24,7 @@ from entrypoints.http_api.schema.fields import (
     FieldRule,
     Treatment,
 )
+from entrypoints.http_api.schema.values import StreamOptions
 from tests.doors.http_server import body
 
 OPENAPI = Path(__file__).parents[2] / ".." / "shared" / "data" / "openai" / "openai-openapi.yaml"
@@ -73,7 +73,7 @@ def test_the_table_has_a_row_for_each_field() -> None:
     rows = field_table().splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == list(REQUEST_FIELDS)
     assert "| `n` | honoured | 1 to 128 |" in rows
-    assert "| `logprobs` | neutral only | null or `false` |" in rows
+    assert "| `store` | neutral only | null or `false` |" in rows
     assert "| `user` | rejected | null |" in rows
 
 
@@ -99,9 +99,9 @@ def test_values_that_ask_for_something_are_refused(field: str, value: object) ->
 
 
 def test_false_is_not_zero() -> None:
-    assert mistakes(body(presence_penalty=False, logprobs=0)) == [
-        ("presence_penalty", "request-unsupported-field"),
-        ("logprobs", "request-unsupported-field"),
+    assert mistakes(body(store=0, modalities=False)) == [
+        ("store", "request-unsupported-field"),
+        ("modalities", "request-unsupported-field"),
     ]
 
 

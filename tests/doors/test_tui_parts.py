@@ -155,6 +155,7 @@ DATA: dict[EventKind, dict[str, Json]] = {
         "eta_s": 2.0,
     },
     EventKind.EVALUATION: {"step": 7, "loss": 1.25, "perplexity": 3.49},
+    EventKind.SAMPLE: {"step": 7, "prompt": "How much?", "text": "Two,\n or three."},
     EventKind.CHECKPOINT: {"step": 7, "path": "there"},
     EventKind.WARNING: PROBLEM,
     EventKind.RESUMED: {"step": 7},
@@ -167,6 +168,7 @@ SHOWN = {
     EventKind.STEP: ["7/9", "1.2500", "2.00e-04"],
     EventKind.PROGRESS: ["mmlu", "7/9", "1.50"],
     EventKind.EVALUATION: ["7", "1.2500", "3.49"],
+    EventKind.SAMPLE: ["7", "How much? → Two, or three."],
     EventKind.CHECKPOINT: ["7"],
     EventKind.RESUMED: ["7"],
     EventKind.STOPPED: ["7"],
@@ -197,6 +199,8 @@ def test_a_recorded_problem_is_translated_unless_another_version_wrote_it() -> N
     assert texts("ru").recorded(PROBLEM)[0] == "Рабочий процесс этого запуска исчез."
     later = {**PROBLEM, "code": "of-the-future"}
     assert texts("ru").recorded(later) == (PROBLEM["message"], PROBLEM["hint"])
+    earlier = {**PROBLEM, "code": "run-out-of-memory", "facts": {"planned": "5 GiB"}}
+    assert texts("ru").recorded(earlier) == (PROBLEM["message"], PROBLEM["hint"])
 
 
 def test_ages_and_clocks_use_their_largest_unit() -> None:

@@ -35,7 +35,12 @@ def stage() -> tuple[Container, Job]:
     failed = start(container, "out-of-memory")
     stopped = start(container, "stopped-early")
     store = container.jobs()
-    why = problem("run-out-of-memory", planned="5.1 GiB", remedies="batching.per_device=2")
+    why = problem(
+        "run-out-of-memory",
+        planned="5.1 GiB",
+        components="weights 5.1 GiB",
+        remedies="batching.per_device=2",
+    )
     for job, status, reason in (
         (failed, JobStatus.FAILED, why.as_json()),
         (stopped, JobStatus.STOPPED, None),

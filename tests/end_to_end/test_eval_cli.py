@@ -184,3 +184,13 @@ def test_an_error_is_json_on_demand(folder: Path) -> None:
 def test_the_schema_describes_a_spec(folder: Path) -> None:
     schema = json.loads(tune(folder, "eval", "schema").stdout)
     assert "exams" in schema["properties"]
+
+
+def test_free_answers_of_base_and_tuned(folder: Path, rows_file: Path) -> None:
+    _, found = evaluated(folder, "--model", "last", "--answers", str(rows_file), "--limit", "2")
+    titles = [each["title"].removeprefix(f"answers {rows_file} ") for each in found["evaluations"]]
+    assert titles == ["bleu-4", "rouge-1", "rouge-2", "rouge-l"]
+    for each in found["evaluations"]:
+        assert len(each["models"]) == 2
+        assert all(made["overall"]["items"] == 2 for made in each["models"].values())
+        assert each["comparison"]["test"] == "paired bootstrap"

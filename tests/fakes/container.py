@@ -26,8 +26,12 @@ def fake_container() -> Container:
     container = make_container("unused")
 
     def work(job: Job, resume: bool) -> None:
-        trains = job.kind is JobKind.TRAIN
-        does = container.execute_run if trains else container.evaluate_model
+        does = {
+            JobKind.TRAIN: container.execute_run,
+            JobKind.EVALUATE: container.evaluate_model,
+            JobKind.GENERATE: container.generate_pairs,
+            JobKind.PIPELINE: container.execute_pipeline,
+        }[job.kind]
         does()(job.id, resume=resume, stop_asked=lambda: False)
 
     for name, fake in {

@@ -8,6 +8,7 @@ from domain.dataset import DataSource, LocatedRow
 from domain.errors import HextuneError, Place, fail
 from domain.hardware import DeviceKind, Hardware
 from domain.masking import (
+    IGNORED,
     EncodedRow,
     TrainOn,
     label_everything,
@@ -21,6 +22,7 @@ from domain.precision import PrecisionPolicy
 from domain.run_spec import ModelSection
 from ports.encoder import ConversationEncoder
 from ports.model import LoadedModel, MergeReport
+from ports.packing import PackReport
 
 HANDLE = ModelHandle(
     name="fake",
@@ -66,6 +68,13 @@ class FakeEncoder:
         self, conversations: Sequence[Conversation], train_on: TrainOn
     ) -> Sequence[EncodedRow | HextuneError]:
         return [self._encode(each, train_on) for each in conversations]
+
+    def encode_prompts(
+        self, conversations: Sequence[Conversation]
+    ) -> Sequence[EncodedRow | HextuneError]:
+        rows = [self._encode(each, TrainOn.EVERYTHING).input_ids for each in conversations]
+        ask = tuple(map(ord, "assistant: "))
+        return [EncodedRow(ids + ask, (IGNORED,) * len(ids + ask)) for ids in rows]
 
     def encode_texts(self, texts: Sequence[str]) -> Sequence[EncodedRow]:
         return [label_everything([ord(c) % 256 for c in text]) for text in texts]
@@ -116,6 +125,11 @@ class FakeModelBackend:
 
     def merge(self, handle: ModelHandle, target: str, dtype: str) -> MergeReport:
         return MergeReport(max_difference=0.0, mean_kl=0.0, tokens=1, dtype=dtype, folder=target)
+
+    def pack(self, handle: ModelHandle, target: str, settings: object) -> PackReport:
+        return PackReport(
+            mean_kl=0.01, agreement=1.0, tokens=1, size_bytes=1, plain_bytes=4, folder=target
+        )
 
 
 class FakeHardwareProbe:

@@ -322,20 +322,6 @@ def test_problems_are_answered_freely_and_numbers_compared() -> None:
     assert result["excluded"] == ["test.jsonl:2 the answer has no number after ####"]
 
 
-def test_a_served_model_is_asked_problems_and_nothing_else() -> None:
-    world = EvalWorld()
-    world.put(rows=FakeRowReader({"test.jsonl": PROBLEMS[:1]}))  # type: ignore[dict-item]
-    engine = Answers({"One and one?": "2"})
-    world.container.open_remote.override(providers.Object(engine))
-    served = "model: {name: theirs, url: 'http://127.0.0.1:1/v1'}\n"
-    job = world.evaluate(served + "problems: [{data: {path: test.jsonl}}]\n")
-    assert world.work(job).status is JobStatus.SUCCEEDED
-    assert world.results(job)["models"] == ["theirs"]
-    assert world.scorer is None
-    refused = served + "exams: [{name: fake, path: there}]\n"
-    assert codes(world.evaluate, refused) == ["eval-needs-weights"]
-
-
 def test_examples_need_a_source() -> None:
     text = "model: {name: fake}\nproblems: [{data: {path: rows.jsonl}, shots: 2}]\n"
     assert codes(EvalWorld().evaluate, text) == ["eval-no-examples"]

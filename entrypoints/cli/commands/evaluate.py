@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from domain.errors import Place, fail
 from domain.job import Job, JobStatus
+from entrypoints.cli.commands.human import human
 from entrypoints.cli.options import Json, Overrides, Run, Runs
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ class RunByDefault(TyperGroup):
 
 app = typer.Typer(
     cls=RunByDefault,
-    help="Measure models: exams, perplexity, problems. `tune eval SPEC` runs one.",
+    help="Measure models: exams, texts, answers, programs. `tune eval SPEC` runs one.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.command("human")(human)
 
 
 Everything = Annotated[bool, typer.Option("--all", help="Show every subject.")]
@@ -61,6 +63,10 @@ Texts = Annotated[
     list[str] | None,
     typer.Option("--perplexity", help="With --model: a file of rows; may be repeated."),
 ]
+Answers = Annotated[
+    list[str] | None,
+    typer.Option("--answers", help="With --model: a file of rows to answer; may be repeated."),
+]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Start it and return; `tune watch` attaches.")
 ]
@@ -78,6 +84,7 @@ def run(
     limit: Limit = None,
     subject: Subjects = None,
     perplexity: Texts = None,
+    answers: Answers = None,
     detach: Detach = False,
     everything: Everything = False,
     runs: Runs = "runs",
@@ -96,6 +103,7 @@ def run(
         "--limit": limit,
         "--subject": subject,
         "--perplexity": perplexity,
+        "--answers": answers,
     }
     if spec is not None:
         given = [name for name, value in options.items() if value is not None]
@@ -107,9 +115,8 @@ def run(
         if model is None:
             raise fail("eval-no-model")
         measured = {"name": model, "adapters": adapter or []}
-        text = _asked(
-            measured, exam or [], path or [], shown, limit, subject or [], perplexity or []
-        )
+        texts = {"perplexity": perplexity or [], "answers": answers or []}
+        text = _asked(measured, exam or [], path or [], shown, limit, subject or [], texts)
     typer.echo("reading", err=True)
     job = container.start_evaluation()(text)
     if detach:
@@ -140,7 +147,7 @@ def _asked(
     shots: int,
     limit: int | None,
     subjects: list[str],
-    perplexity: list[str],
+    texts: Mapping[str, list[str]],
 ) -> "SpecText":
     """The spec that options ask for."""
     from ports.spec_reader import SpecText
@@ -154,10 +161,13 @@ def _asked(
             {"name": name, "path": path, "shots": shots, "limit": limit, "subjects": subjects}
             for name, path in zip(exams, paths, strict=True)
         ],
-        "perplexity": [
-            {"data": [{"path": path}], "title": f"perplexity {path}", "limit": limit}
-            for path in perplexity
-        ],
+        **{
+            kind: [
+                {"data": [{"path": path}], "title": f"{kind} {path}", "limit": limit}
+                for path in paths
+            ]
+            for kind, paths in texts.items()
+        },
     }
     return SpecText(text=json.dumps(spec), format="json", source="options")
 

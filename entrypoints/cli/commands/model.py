@@ -1,13 +1,14 @@
-"""merge and chat: what to do with a trained model; model convert and families: which there are."""
+"""merge, quantize, chat: what to do with a model; model convert and families: which there are."""
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import typer
 
-from entrypoints.cli.options import Json, RunOrModel, Runs
+from entrypoints.cli.options import Engine, Json, RunOrModel, Runs, Url
 
 app = typer.Typer(
     help="Model families, and checkpoints of remote code made native.",
@@ -19,6 +20,7 @@ app = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command("merge")(merge)
+    app.command("quantize")(quantize)
     app.command("chat")(chat)
 
 
@@ -49,6 +51,46 @@ def merge(
     )
 
 
+def quantize(
+    model: RunOrModel,
+    output: Annotated[str, typer.Option("--output", help="Folder to write; new or empty.")],
+    by: Annotated[
+        str, typer.Option("--with", help="gptq, or bitsandbytes, which needs no texts.")
+    ] = "gptq",
+    bits: Annotated[int, typer.Option(help="Bits of a packed weight.")] = 4,
+    group_size: Annotated[
+        int, typer.Option(min=-1, help="gptq: weights that share a scale; -1 is a whole row.")
+    ] = 128,
+    calibration: Annotated[
+        str | None, typer.Option(help="gptq: rows to calibrate on, a data file or builtin:NAME.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Rows to calibrate on.")] = 128,
+    runs: Runs = "runs",
+    as_json: Json = False,
+) -> None:
+    """Write a packed checkpoint of a run or a model, and say how far it is from the original."""
+    from entrypoints.container import make_container
+    from ports.packing import Packing
+
+    report = make_container(runs).quantize_model()(
+        model,
+        output,
+        by=by,
+        asked=Packing(bits=bits, group_size=group_size),
+        calibration=calibration,
+        samples=samples,
+    )
+    if as_json:
+        print(json.dumps(asdict(report), indent=2))
+        return
+    share = report.size_bytes / report.plain_bytes
+    print(f"packed into {report.folder}: {report.size_bytes:,} bytes, {share:.0%} of the original")
+    print(
+        f"the original against packed, re-read, on {report.tokens} tokens: mean KL "
+        f"{report.mean_kl:.3g} nats, the same likeliest token at {report.agreement:.0%}"
+    )
+
+
 def chat(
     model: RunOrModel = "builtin:smollm2-135m-instruct",
     ask: Annotated[
@@ -62,6 +104,8 @@ def chat(
     top_p: Annotated[float, typer.Option(min=0.01, max=1, help="Nucleus sampling.")] = 0.95,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 512,
     seed: Annotated[int | None, typer.Option(help="Seed of the sampling.")] = None,
+    engine: Engine = "transformers",
+    url: Url = None,
     runs: Runs = "runs",
     as_json: Json = False,
 ) -> None:
@@ -71,14 +115,15 @@ def chat(
     from entrypoints.container import make_container
 
     container = make_container(runs)
-    resolved = container.resolve_model()(model)
-    typer.echo(f"loading {resolved.handle.name}", err=True)
+    open_engine = container.choose_engine()([model], engine, url)
+    typer.echo(f"loading {model}", err=True)
     sampling = Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens, seed=seed)
-    chatting = Chatting(container.open_engine(resolved), sampling, system)
-    if ask:
-        chatting.answer_all(ask, compare=compare, as_json=as_json)
-    else:
-        chatting.talk()
+    with closing(open_engine()) as opened:
+        chatting = Chatting(opened, sampling, system)
+        if ask:
+            chatting.answer_all(ask, compare=compare, as_json=as_json)
+        else:
+            chatting.talk()
 
 
 @app.command("convert")

@@ -1,10 +1,11 @@
 """serve http and serve grpc: the two network doors."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
 
-from entrypoints.cli.options import Runs
+from entrypoints.cli.options import Engine, Runs, Url
 
 app = typer.Typer(help="Serve over HTTP or gRPC.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -24,9 +25,17 @@ DEFAULT_MODEL = "builtin:smollm2-135m-instruct"
 def http(
     model: Annotated[str, typer.Option(help="A finished run or a model.")] = DEFAULT_MODEL,
     also: Also = [],  # noqa: B006 - typer copies it
+    engine: Engine = "transformers",
+    url: Url = None,
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     api_key: ApiKey = None,
+    max_adapters: Annotated[
+        int, typer.Option(min=1, help="Fine-tuned models loaded at once, beside the model's own.")
+    ] = 8,
+    max_file_mib: Annotated[
+        int, typer.Option(min=1, help="Largest file that may be sent, in MiB.")
+    ] = 512,
     runs: Runs = "runs",
 ) -> None:
     """Serve a model through OpenAI's API; ready when /health answers 200."""
@@ -34,13 +43,14 @@ def http(
     from entrypoints.http_api.app import serve
 
     container = make_container(runs)
-    resolved = container.resolve_model().together([model, *also])
+    container.config.max_file_bytes.from_value(max_file_mib * 1024**2)
     serve(
         container,
-        lambda: container.open_engine(resolved),
+        container.choose_engine()([model, *also], engine, url),
         host=host,
         port=port,
         api_key=api_key,
+        max_adapters=max_adapters,
     )
 
 
@@ -50,6 +60,8 @@ def grpc(
         str | None, typer.Option(help="A finished run or a model for Generate; none by default.")
     ] = None,
     also: Also = [],  # noqa: B006 - typer copies it
+    engine: Engine = "transformers",
+    url: Url = None,
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 50051,
     api_key: ApiKey = None,
@@ -60,6 +72,8 @@ def grpc(
     from entrypoints.grpc_api.server import serve
 
     container = make_container(runs)
-    resolved = container.resolve_model().together([model, *also]) if model else None
-    engine = container.open_engine(resolved) if resolved else None
-    serve(container, host=host, port=port, engine=engine, api_key=api_key)
+    if model is None:
+        serve(container, host=host, port=port, engine=None, api_key=api_key)
+        return
+    with closing(container.choose_engine()([model, *also], engine, url)()) as opened:
+        serve(container, host=host, port=port, engine=opened, api_key=api_key)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from domain.job import Job
-from domain.run_plan import Origin
+from domain.run_plan import Origin, RunPlan
 from entrypoints.cli.options import Json, Overrides, Run, Runs, Spec
 
 if TYPE_CHECKING:
@@ -38,14 +38,18 @@ def plan(
 
     container = make_container()
     text = container.spec_reader().load(spec, overrides or [])
-    made = container.plan_run()(text).plan
+    made = container.plan_job()(text)
     if as_json:
         print(json.dumps(made.as_json(), indent=2, ensure_ascii=False))
         return
+    from entrypoints.cli.pipeline_view import show_pipeline
     from entrypoints.cli.render import show_plan
 
     hidden = () if everything else (Origin.DEFAULT,)
-    show_plan(made, hidden)
+    if isinstance(made, RunPlan):
+        show_plan(made, hidden)
+    else:
+        show_pipeline(made, hidden)
 
 
 def train(
@@ -55,13 +59,13 @@ def train(
     runs: Runs = "runs",
     as_json: Json = False,
 ) -> None:
-    """Fine-tune a model as a spec says. Ctrl-C saves a checkpoint and ends the run."""
+    """Fine-tune a model as a spec or pipeline says. Ctrl-C saves a checkpoint and ends the run."""
     from entrypoints.container import make_container
 
     container = make_container(runs)
     text = container.spec_reader().load(spec, overrides or [])
     typer.echo("planning", err=True)
-    job = container.start_run()(text)
+    job = container.start_job()(text)
     _follow(container, job, detach=detach, as_json=as_json)
 
 

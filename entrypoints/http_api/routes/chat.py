@@ -12,8 +12,8 @@ from entrypoints.http_api.door import Door
 from entrypoints.http_api.errors import CLIENT_GONE
 from entrypoints.http_api.schema.chat import ChatBody, read_chat
 from entrypoints.http_api.schema.field_table import field_table
-from entrypoints.http_api.schema.replies import Choice, Heading, Usage
-from entrypoints.http_api.sse import ChatStream
+from entrypoints.http_api.schema.replies import Choice, Chunks, Heading, Usage
+from entrypoints.http_api.sse import AnswerStream
 
 DESCRIPTION = f"Answers to a conversation. What every field does:\n\n{field_table()}"
 REQUEST_SCHEMA = {
@@ -38,14 +38,15 @@ def chat_routes(door: Door) -> APIRouter:
             model=request.model,
         )
         if request.stream:
-            return ChatStream(engine, request, heading, door.translator)
+            chunks = Chunks(heading=heading, include_usage=request.include_usage)
+            return AnswerStream(engine, request.generations, chunks, door.translator)
         async with answering(engine, request.generations, http.receive) as pieces:
             choices = [Choice() for _ in request.generations]
             usage = Usage()
             async for index, delta in pieces:
                 choices[index].add(delta)
                 usage.add(delta)
-            return JSONResponse(heading.completion(choices, usage))
+            return JSONResponse(heading.completion(choices, usage, request.logprobs))
         return Response(status_code=CLIENT_GONE)
 
     return router

@@ -1,4 +1,4 @@
-"""`GET /health`: whether requests can be answered. It needs no key and tells no names."""
+"""`/health`: whether requests can be answered. It needs no key and tells no names."""
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
@@ -7,14 +7,20 @@ from entrypoints.http_api.door import Door
 
 
 def health_routes(door: Door) -> APIRouter:
-    """The health route."""
+    """The health routes."""
     router = APIRouter()
 
     @router.get("/health")
-    async def health() -> JSONResponse:
+    @router.get("/health/ready")
+    async def ready() -> JSONResponse:
         """Whether the model is loaded: 200 and `ready`, or 503 and `loading`."""
         if door.slot.engine is None:
             return JSONResponse({"status": "loading"}, 503, headers={"retry-after": "1"})
         return JSONResponse({"status": "ready"})
+
+    @router.get("/health/live")
+    async def live() -> JSONResponse:
+        """Whether the process answers at all."""
+        return JSONResponse({"status": "live"})
 
     return router

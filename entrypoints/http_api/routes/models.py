@@ -1,5 +1,6 @@
-"""`GET /v1/models`: what the engine answers as."""
+"""`/v1/models`: what the engine answers as, and every finished fine-tune over its base."""
 
+from anyio import to_thread
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
@@ -15,16 +16,24 @@ def model_routes(door: Door) -> APIRouter:
     @router.get("")
     async def list_models() -> JSONResponse:
         """Every model served; the first is the default."""
-        data = [model_reply(model) for model in door.slot.ready().models()]
-        return JSONResponse({"object": "list", "data": data})
+        models = await to_thread.run_sync(door.slot.ready().models)
+        return JSONResponse({"object": "list", "data": [model_reply(model) for model in models]})
 
     @router.get("/{name:path}")
     async def retrieve_model(name: str) -> JSONResponse:
         """One model; ids may contain slashes and colons."""
-        served = {model.name: model for model in door.slot.ready().models()}
+        served = {m.name: m for m in await to_thread.run_sync(door.slot.ready().models)}
         if name not in served:
             names = ", ".join(served)
             raise fail("model-not-served", Place(field="model"), name=name, names=names)
         return JSONResponse(model_reply(served[name]))
+
+    @router.delete("/{name:path}")
+    async def delete_model(name: str) -> JSONResponse:
+        """Serve a fine-tuned model no more; what the run made stays in its folder."""
+        engine = door.slot.ready()
+        await to_thread.run_sync(door.container.fine_tuned_models().remove, name)
+        await to_thread.run_sync(engine.forget, name)
+        return JSONResponse({"id": name, "object": "model", "deleted": True})
 
     return router

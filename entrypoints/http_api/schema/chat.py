@@ -1,31 +1,20 @@
 """Chat completion requests: every mistake found at once, then the generations they ask for."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from domain.conversation import Conversation, Message, Role
-from domain.errors import HextuneError, Place, Problem, problem
-from domain.sampling import GenerationRequest, Sampling
-from entrypoints.http_api.schema.fields import (
-    MESSAGE_FIELDS,
-    REQUEST_FIELDS,
-    STREAM_FIELDS,
-    supported,
-)
-
-MAX_SEED = 2**63 - 1
+from domain.errors import HextuneError, Problem
+from domain.sampling import GenerationRequest, Grammar, Sampling
+from entrypoints.http_api.schema.fields import MESSAGE_FIELDS, REQUEST_FIELDS, supported
+from entrypoints.http_api.schema.values import DrawnBody, Strict, bad, invalid, stream_options
 
 SYSTEM_ROLES = ("system", "developer")
 """Both instruct; developer is OpenAI's newer name."""
-
-
-class Strict(BaseModel):
-    """No value is converted, and no field beyond the model's is taken."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class TextPart(Strict):
@@ -67,37 +56,46 @@ class ChatMessage(Strict):
         return Message(role, "".join(part.text for part in self.content))
 
 
-class StreamOptions(Strict):
-    """What a stream carries besides text."""
-
-    include_usage: bool | None = None
-
-
-StopText = Annotated[str, Field(min_length=1)]
 Tokens = Annotated[int, Field(ge=1)]
 
 
-def as_stops(stop: object) -> object:
-    """Stop texts as a list; a plain text is one."""
-    return [stop] if isinstance(stop, str) else stop
+class NamedSchema(Strict):
+    """A JSON Schema with a name, which is told to no model."""
+
+    name: Annotated[str, Field(pattern="^[a-zA-Z0-9_-]{1,64}$")]
+    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+    description: str | None = None
+    strict: bool | None = None
 
 
-class ChatBody(Strict):
+class ResponseFormat(Strict):
+    """What an answer reads as; every schema is held strictly."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: NamedSchema | None = None
+
+    @model_validator(mode="after")
+    def _has_its_schema(self) -> "ResponseFormat":
+        if (self.type == "json_schema") is (self.json_schema is None):
+            raise ValueError("json_schema goes with type json_schema, and only with it")
+        return self
+
+    def grammar(self) -> Grammar | None:
+        """What holds the answer; None for plain text."""
+        if self.json_schema is not None:
+            return Grammar(schema=json.dumps(self.json_schema.schema_, ensure_ascii=False))
+        return Grammar() if self.type == "json_object" else None
+
+
+class ChatBody(DrawnBody):
     """The honoured fields, as they arrive."""
 
-    model: str
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     max_completion_tokens: Tokens | None = None
     max_tokens: Tokens | None = None
-    stop: Annotated[
-        Annotated[list[StopText], Field(max_length=4)] | None, BeforeValidator(as_stops)
-    ] = None
-    seed: Annotated[int, Field(ge=-MAX_SEED - 1, le=MAX_SEED)] | None = None
-    n: Annotated[int, Field(ge=1, le=128)] | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    response_format: ResponseFormat | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +110,8 @@ class ChatRequest:
     """Whether the answer comes in pieces."""
     include_usage: bool
     """Whether a stream ends with the tokens used."""
+    logprobs: bool
+    """Whether log-probabilities are told."""
 
 
 def read_chat(values: object) -> ChatRequest:
@@ -141,24 +141,7 @@ def known_fields(values: dict[str, object]) -> tuple[dict[str, object], list[Pro
                 problems += found
             read.append(message)
         kept["messages"] = read
-    options = kept.get("stream_options")
-    if isinstance(options, dict):
-        kept["stream_options"], found = supported(options, STREAM_FIELDS, "stream_options.")
-        problems += found
-    return kept, problems
-
-
-def invalid(error: ValidationError) -> list[Problem]:
-    """Our problems for what a schema found."""
-    problems = []
-    for found in error.errors(include_url=False, include_input=False):
-        field = shown_path(found["loc"])
-        if found["type"] == "extra_forbidden":
-            problems.append(problem("request-unsupported-field", Place(field=field), field=field))
-        else:
-            reason = found["msg"].removeprefix("Value error, ")
-            problems.append(bad(field, reason[:1].lower() + reason[1:]))
-    return problems
+    return kept, [*problems, *stream_options(kept)]
 
 
 def conflicts(values: Mapping[str, object]) -> list[Problem]:
@@ -167,8 +150,8 @@ def conflicts(values: Mapping[str, object]) -> list[Problem]:
     limit, deprecated = values.get("max_completion_tokens"), values.get("max_tokens")
     if limit is not None and deprecated is not None and limit != deprecated:
         problems.append(bad("max_tokens", "it differs from max_completion_tokens"))
-    if values.get("stream_options") is not None and not values.get("stream"):
-        problems.append(bad("stream_options", "it is only for requests with stream true"))
+    if values.get("top_logprobs") and not values.get("logprobs"):
+        problems.append(bad("top_logprobs", "it is only for requests with logprobs true"))
     return problems
 
 
@@ -199,29 +182,16 @@ def wanted(body: ChatBody) -> ChatRequest:
             for index in range(body.n or 1)
         ),
         stream=bool(body.stream),
-        include_usage=body.stream_options is not None and bool(body.stream_options.include_usage),
+        include_usage=body.include_usage,
+        logprobs=bool(body.logprobs),
     )
 
 
 def sampling(body: ChatBody, index: int) -> Sampling:
     """How choice `index` is drawn."""
-    return Sampling(
-        temperature=1.0 if body.temperature is None else body.temperature,
-        top_p=1.0 if body.top_p is None else body.top_p,
+    return replace(
+        body.drawn(index),
         max_tokens=body.max_completion_tokens or body.max_tokens,
-        stop=tuple(body.stop or ()),
-        seed=None if body.seed is None else body.seed + index,
+        logprobs=(body.top_logprobs or 0) if body.logprobs else None,
+        grammar=None if body.response_format is None else body.response_format.grammar(),
     )
-
-
-def bad(field: str, reason: str) -> Problem:
-    """A field with a wrong value."""
-    return problem("request-bad-field", Place(field=field), field=field, reason=reason)
-
-
-def shown_path(parts: tuple[int | str, ...]) -> str:
-    """A path as OpenAI writes it: messages[0].content[1].text."""
-    text = ""
-    for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".")

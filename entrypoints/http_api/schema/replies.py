@@ -1,9 +1,9 @@
-"""Replies as OpenAI's API describes them: models, completions and chunks of completions."""
+"""Replies as OpenAI's API describes them: models, chat completions and chunks of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from domain.sampling import FinishReason, ServedModel, TextDelta
+from domain.sampling import FinishReason, ServedModel, TextDelta, TokenLogprob
 
 Reply = Mapping[str, object]
 
@@ -19,16 +19,21 @@ def model_reply(model: ServedModel) -> Reply:
     }
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Usage:
-    """Tokens of a request: its prompt once, its answers together."""
+    """Tokens of a request: each prompt once, its answers together."""
 
-    prompt_tokens: int = 0
+    prompts: dict[int, int] = field(default_factory=dict)
     completion_tokens: int = 0
 
-    def add(self, delta: TextDelta) -> None:
-        """Count an answer by its last piece; other pieces carry no numbers."""
-        self.prompt_tokens = max(self.prompt_tokens, delta.prompt_tokens)
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of all prompts."""
+        return sum(self.prompts.values())
+
+    def add(self, delta: TextDelta, prompt: int = 0) -> None:
+        """Count an answer to a prompt by its last piece; other pieces carry no numbers."""
+        self.prompts[prompt] = max(self.prompts.get(prompt, 0), delta.prompt_tokens)
         self.completion_tokens += delta.completion_tokens
 
     def reply(self) -> Reply:
@@ -48,14 +53,16 @@ class Heading:
     created: int
     model: str
 
-    def completion(self, choices: Sequence["Choice"], usage: Usage) -> Reply:
+    def completion(
+        self, choices: Sequence["Choice"], usage: Usage, logprobs: bool = False
+    ) -> Reply:
         """A whole reply."""
         return {
             "id": self.id,
             "object": "chat.completion",
             "created": self.created,
             "model": self.model,
-            "choices": [choice.reply(index) for index, choice in enumerate(choices)],
+            "choices": [choice.reply(index, logprobs) for index, choice in enumerate(choices)],
             "usage": usage.reply(),
         }
 
@@ -76,23 +83,92 @@ class Choice:
     """One answer, gathered piece by piece."""
 
     texts: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
     finish_reason: FinishReason | None = None
 
     def add(self, delta: TextDelta) -> None:
         """Take the next piece."""
         self.texts.append(delta.text)
+        self.reasoning.append(delta.reasoning)
+        self.logprobs += delta.logprobs
         self.finish_reason = delta.finish_reason
 
-    def reply(self, index: int) -> Reply:
+    def reply(self, index: int, logprobs: bool = False) -> Reply:
         """The whole answer."""
+        said = {"role": "assistant", "content": "".join(self.texts), "refusal": None}
         return {
             "index": index,
-            "message": {"role": "assistant", "content": "".join(self.texts), "refusal": None},
-            "logprobs": None,
+            "message": said | thought("".join(self.reasoning)),
+            "logprobs": chat_logprobs(self.logprobs) if logprobs else None,
             "finish_reason": self.finish_reason,
         }
 
 
-def chunk_choice(index: int, delta: Reply, finish_reason: FinishReason | None = None) -> Reply:
+def thought(text: str) -> dict[str, object]:
+    """What a model thought, under both names that clients look for; nothing where it did not."""
+    return {"reasoning": text, "reasoning_content": text} if text else {}
+
+
+def chat_logprobs(tokens: Sequence[TokenLogprob]) -> Reply:
+    """Tokens of an answer with their log-probabilities."""
+    return {
+        "content": [
+            {
+                **shown_token(each.text, each.logprob),
+                "top_logprobs": [shown_token(*likely) for likely in each.top],
+            }
+            for each in tokens
+        ],
+        "refusal": None,
+    }
+
+
+def shown_token(text: str, logprob: float | None) -> dict[str, object]:
+    """A token; bytes that are no whole character are not known here."""
+    whole = "\ufffd" not in text
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode()) if whole else None}
+
+
+def chunk_choice(
+    index: int,
+    delta: Reply,
+    finish_reason: FinishReason | None = None,
+    logprobs: Sequence[TokenLogprob] = (),
+) -> Reply:
     """A choice inside a chunk."""
-    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    told = chat_logprobs(logprobs) if logprobs else None
+    return {"index": index, "delta": delta, "logprobs": told, "finish_reason": finish_reason}
+
+
+@dataclass(slots=True, kw_only=True)
+class Chunks:
+    """Turns pieces of answers into chunks of one reply."""
+
+    heading: Heading
+    include_usage: bool
+    usage: Usage = field(default_factory=Usage)
+    begun: set[int] = field(default_factory=set)
+
+    def of(self, index: int, delta: TextDelta) -> Iterator[Reply]:
+        """The chunks of one piece: who speaks before the first, why it ends after the last."""
+        self.usage.add(delta)
+        if index not in self.begun:
+            self.begun.add(index)
+            yield self._chunk(chunk_choice(index, {"role": "assistant", "content": ""}))
+        said: dict[str, object] = thought(delta.reasoning)
+        said |= {"content": delta.text} if delta.text else {}
+        if said or delta.logprobs:
+            yield self._chunk(chunk_choice(index, said, logprobs=delta.logprobs))
+        if delta.finish_reason:
+            yield self._chunk(chunk_choice(index, {}, delta.finish_reason))
+
+    def last(self) -> Iterator[Reply]:
+        """The chunk of numbers, where it was asked for."""
+        if self.include_usage:
+            yield self.heading.chunk([], usage=self.usage.reply())
+
+    def _chunk(self, choice: Reply) -> Reply:
+        if self.include_usage:
+            return self.heading.chunk([choice], usage=None)
+        return self.heading.chunk([choice])

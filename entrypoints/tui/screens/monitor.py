@@ -311,6 +311,8 @@ class MonitorScreen(Screen[None]):
         row = self._chosen()
         if row is not None and row.job.kind is JobKind.EVALUATE:
             self.report(fail("run-is-evaluation", name=row.job.id))
+        elif row is not None and row.job.kind is not JobKind.TRAIN:
+            self.report(fail("run-not-training", name=row.job.id, kind=row.job.kind.value))
         elif row is not None:
             self.app.push_screen(DataScreen(self._texts, row.job, self._data))
 

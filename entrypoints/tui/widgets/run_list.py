@@ -94,9 +94,9 @@ class RunList(Vertical):
         rest += fit(number(row.loss, ".4f"), LOSS, right=True)
         rest += fit(age(self._texts, self._now - row.job.created_at), AGE, right=True)
         if self._width >= ONE_LINE_CELLS:
-            name = fit(row.job.id, self._name_width) + "  "
+            name = fit(row.title, self._name_width) + "  "
         else:
-            name = fit(row.job.id, max(self._width - MARK, 1)) + "\n" + " " * MARK
+            name = fit(row.title, max(self._width - MARK, 1)) + "\n" + " " * MARK
         return Content.assemble((f"{mark} ", colour), name, (status, colour), (rest, FAINT))
 
     def _write_heading(self) -> None:

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15hextune/v1/jobs.proto\x12\nhextune.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xec\x02\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12%\n\x06status\x18\x03 \x01(\x0e\x32\x15.hextune.v1.JobStatus\x12\x0e\n\x06\x66older\x18\x04 \x01(\t\x12\x11\n\tspec_hash\x18\x05 \x01(\t\x12\x13\n\x0btotal_steps\x18\x06 \x01(\x05\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x07problem\x18\x0b \x01(\x0b\x32\x16.hextune.v1.JobProblem\x12!\n\x04kind\x18\x0c \x01(\x0e\x32\x13.hextune.v1.JobKind\"\x99\x01\n\nJobProblem\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04hint\x18\x03 \x01(\t\x12\x30\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32!.hextune.v1.JobProblem.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8b\x01\n\x08JobEvent\x12\x0b\n\x03seq\x18\x01 \x01(\x03\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x04kind\x18\x03 \x01(\x0e\x32\x15.hextune.v1.EventKind\x12%\n\x04\x64\x61ta\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"y\n\x10\x43reateJobRequest\x12\x11\n\tspec_text\x18\x01 \x01(\t\x12+\n\x0bspec_format\x18\x02 \x01(\x0e\x32\x16.hextune.v1.SpecFormat\x12\x11\n\toverrides\x18\x03 \x03(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"8\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"J\n\x10ListJobsResponse\x12\x1d\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.hextune.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0b\n\x03now\x18\x02 \x01(\x08\"\"\n\x10ResumeJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"4\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\tafter_seq\x18\x02 \x01(\x03\"c\n\x0ePlanJobRequest\x12\x11\n\tspec_text\x18\x01 \x01(\t\x12+\n\x0bspec_format\x18\x02 \x01(\x0e\x32\x16.hextune.v1.SpecFormat\x12\x11\n\toverrides\x18\x03 \x03(\t\"8\n\x0fPlanJobResponse\x12%\n\x04plan\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct*k\n\nSpecFormat\x12\x1b\n\x17SPEC_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10SPEC_FORMAT_YAML\x10\x01\x12\x14\n\x10SPEC_FORMAT_TOML\x10\x02\x12\x14\n\x10SPEC_FORMAT_JSON\x10\x03*\x9f\x01\n\tJobStatus\x12\x1a\n\x16JOB_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATUS_QUEUED\x10\x01\x12\x16\n\x12JOB_STATUS_RUNNING\x10\x02\x12\x18\n\x14JOB_STATUS_SUCCEEDED\x10\x03\x12\x15\n\x11JOB_STATUS_FAILED\x10\x04\x12\x16\n\x12JOB_STATUS_STOPPED\x10\x05*N\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eJOB_KIND_TRAIN\x10\x01\x12\x15\n\x11JOB_KIND_EVALUATE\x10\x02*\xb2\x02\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_KIND_CREATED\x10\x01\x12\x14\n\x10\x45VENT_KIND_PHASE\x10\x02\x12\x13\n\x0f\x45VENT_KIND_STEP\x10\x03\x12\x19\n\x15\x45VENT_KIND_EVALUATION\x10\x04\x12\x19\n\x15\x45VENT_KIND_CHECKPOINT\x10\x05\x12\x16\n\x12\x45VENT_KIND_WARNING\x10\x06\x12\x16\n\x12\x45VENT_KIND_RESUMED\x10\x07\x12\x18\n\x14\x45VENT_KIND_SUCCEEDED\x10\x08\x12\x15\n\x11\x45VENT_KIND_FAILED\x10\t\x12\x16\n\x12\x45VENT_KIND_STOPPED\x10\n\x12\x17\n\x13\x45VENT_KIND_PROGRESS\x10\x0b\x32\xc2\x03\n\nJobService\x12:\n\tCreateJob\x12\x1c.hextune.v1.CreateJobRequest\x1a\x0f.hextune.v1.Job\x12\x34\n\x06GetJob\x12\x19.hextune.v1.GetJobRequest\x1a\x0f.hextune.v1.Job\x12\x45\n\x08ListJobs\x12\x1b.hextune.v1.ListJobsRequest\x1a\x1c.hextune.v1.ListJobsResponse\x12:\n\tCancelJob\x12\x1c.hextune.v1.CancelJobRequest\x1a\x0f.hextune.v1.Job\x12:\n\tResumeJob\x12\x1c.hextune.v1.ResumeJobRequest\x1a\x0f.hextune.v1.Job\x12?\n\x08WatchJob\x12\x1b.hextune.v1.WatchJobRequest\x1a\x14.hextune.v1.JobEvent0\x01\x12\x42\n\x07PlanJob\x12\x1a.hextune.v1.PlanJobRequest\x1a\x1b.hextune.v1.PlanJobResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15hextune/v1/jobs.proto\x12\nhextune.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xec\x02\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12%\n\x06status\x18\x03 \x01(\x0e\x32\x15.hextune.v1.JobStatus\x12\x0e\n\x06\x66older\x18\x04 \x01(\t\x12\x11\n\tspec_hash\x18\x05 \x01(\t\x12\x13\n\x0btotal_steps\x18\x06 \x01(\x05\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x07problem\x18\x0b \x01(\x0b\x32\x16.hextune.v1.JobProblem\x12!\n\x04kind\x18\x0c \x01(\x0e\x32\x13.hextune.v1.JobKind\"\x99\x01\n\nJobProblem\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04hint\x18\x03 \x01(\t\x12\x30\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32!.hextune.v1.JobProblem.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8b\x01\n\x08JobEvent\x12\x0b\n\x03seq\x18\x01 \x01(\x03\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x04kind\x18\x03 \x01(\x0e\x32\x15.hextune.v1.EventKind\x12%\n\x04\x64\x61ta\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x9c\x01\n\x10\x43reateJobRequest\x12\x11\n\tspec_text\x18\x01 \x01(\t\x12+\n\x0bspec_format\x18\x02 \x01(\x0e\x32\x16.hextune.v1.SpecFormat\x12\x11\n\toverrides\x18\x03 \x03(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12!\n\x04kind\x18\x05 \x01(\x0e\x32\x13.hextune.v1.JobKind\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"8\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"J\n\x10ListJobsResponse\x12\x1d\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.hextune.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0b\n\x03now\x18\x02 \x01(\x08\"\"\n\x10ResumeJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"4\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\tafter_seq\x18\x02 \x01(\x03\"c\n\x0ePlanJobRequest\x12\x11\n\tspec_text\x18\x01 \x01(\t\x12+\n\x0bspec_format\x18\x02 \x01(\x0e\x32\x16.hextune.v1.SpecFormat\x12\x11\n\toverrides\x18\x03 \x03(\t\"8\n\x0fPlanJobResponse\x12%\n\x04plan\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct*k\n\nSpecFormat\x12\x1b\n\x17SPEC_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10SPEC_FORMAT_YAML\x10\x01\x12\x14\n\x10SPEC_FORMAT_TOML\x10\x02\x12\x14\n\x10SPEC_FORMAT_JSON\x10\x03*\x9f\x01\n\tJobStatus\x12\x1a\n\x16JOB_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATUS_QUEUED\x10\x01\x12\x16\n\x12JOB_STATUS_RUNNING\x10\x02\x12\x18\n\x14JOB_STATUS_SUCCEEDED\x10\x03\x12\x15\n\x11JOB_STATUS_FAILED\x10\x04\x12\x16\n\x12JOB_STATUS_STOPPED\x10\x05*|\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eJOB_KIND_TRAIN\x10\x01\x12\x15\n\x11JOB_KIND_EVALUATE\x10\x02\x12\x15\n\x11JOB_KIND_GENERATE\x10\x03\x12\x15\n\x11JOB_KIND_PIPELINE\x10\x04*\xde\x02\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_KIND_CREATED\x10\x01\x12\x14\n\x10\x45VENT_KIND_PHASE\x10\x02\x12\x13\n\x0f\x45VENT_KIND_STEP\x10\x03\x12\x19\n\x15\x45VENT_KIND_EVALUATION\x10\x04\x12\x19\n\x15\x45VENT_KIND_CHECKPOINT\x10\x05\x12\x16\n\x12\x45VENT_KIND_WARNING\x10\x06\x12\x16\n\x12\x45VENT_KIND_RESUMED\x10\x07\x12\x18\n\x14\x45VENT_KIND_SUCCEEDED\x10\x08\x12\x15\n\x11\x45VENT_KIND_FAILED\x10\t\x12\x16\n\x12\x45VENT_KIND_STOPPED\x10\n\x12\x17\n\x13\x45VENT_KIND_PROGRESS\x10\x0b\x12\x13\n\x0f\x45VENT_KIND_PART\x10\x0c\x12\x15\n\x11\x45VENT_KIND_SAMPLE\x10\r2\xc2\x03\n\nJobService\x12:\n\tCreateJob\x12\x1c.hextune.v1.CreateJobRequest\x1a\x0f.hextune.v1.Job\x12\x34\n\x06GetJob\x12\x19.hextune.v1.GetJobRequest\x1a\x0f.hextune.v1.Job\x12\x45\n\x08ListJobs\x12\x1b.hextune.v1.ListJobsRequest\x1a\x1c.hextune.v1.ListJobsResponse\x12:\n\tCancelJob\x12\x1c.hextune.v1.CancelJobRequest\x1a\x0f.hextune.v1.Job\x12:\n\tResumeJob\x12\x1c.hextune.v1.ResumeJobRequest\x1a\x0f.hextune.v1.Job\x12?\n\x08WatchJob\x12\x1b.hextune.v1.WatchJobRequest\x1a\x14.hextune.v1.JobEvent0\x01\x12\x42\n\x07PlanJob\x12\x1a.hextune.v1.PlanJobRequest\x1a\x1b.hextune.v1.PlanJobResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +35,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_JOBPROBLEM_FACTSENTRY']._loaded_options = None
   _globals['_JOBPROBLEM_FACTSENTRY']._serialized_options = b'8\001'
-  _globals['_SPECFORMAT']._serialized_start=1353
-  _globals['_SPECFORMAT']._serialized_end=1460
-  _globals['_JOBSTATUS']._serialized_start=1463
-  _globals['_JOBSTATUS']._serialized_end=1622
-  _globals['_JOBKIND']._serialized_start=1624
-  _globals['_JOBKIND']._serialized_end=1702
-  _globals['_EVENTKIND']._serialized_start=1705
-  _globals['_EVENTKIND']._serialized_end=2011
+  _globals['_SPECFORMAT']._serialized_start=1389
+  _globals['_SPECFORMAT']._serialized_end=1496
+  _globals['_JOBSTATUS']._serialized_start=1499
+  _globals['_JOBSTATUS']._serialized_end=1658
+  _globals['_JOBKIND']._serialized_start=1660
+  _globals['_JOBKIND']._serialized_end=1784
+  _globals['_EVENTKIND']._serialized_start=1787
+  _globals['_EVENTKIND']._serialized_end=2137
   _globals['_JOB']._serialized_start=101
   _globals['_JOB']._serialized_end=465
   _globals['_JOBPROBLEM']._serialized_start=468
@@ -51,24 +51,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBPROBLEM_FACTSENTRY']._serialized_end=621
   _globals['_JOBEVENT']._serialized_start=624
   _globals['_JOBEVENT']._serialized_end=763
-  _globals['_CREATEJOBREQUEST']._serialized_start=765
-  _globals['_CREATEJOBREQUEST']._serialized_end=886
-  _globals['_GETJOBREQUEST']._serialized_start=888
-  _globals['_GETJOBREQUEST']._serialized_end=919
-  _globals['_LISTJOBSREQUEST']._serialized_start=921
-  _globals['_LISTJOBSREQUEST']._serialized_end=977
-  _globals['_LISTJOBSRESPONSE']._serialized_start=979
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1053
-  _globals['_CANCELJOBREQUEST']._serialized_start=1055
-  _globals['_CANCELJOBREQUEST']._serialized_end=1102
-  _globals['_RESUMEJOBREQUEST']._serialized_start=1104
-  _globals['_RESUMEJOBREQUEST']._serialized_end=1138
-  _globals['_WATCHJOBREQUEST']._serialized_start=1140
-  _globals['_WATCHJOBREQUEST']._serialized_end=1192
-  _globals['_PLANJOBREQUEST']._serialized_start=1194
-  _globals['_PLANJOBREQUEST']._serialized_end=1293
-  _globals['_PLANJOBRESPONSE']._serialized_start=1295
-  _globals['_PLANJOBRESPONSE']._serialized_end=1351
-  _globals['_JOBSERVICE']._serialized_start=2014
-  _globals['_JOBSERVICE']._serialized_end=2464
+  _globals['_CREATEJOBREQUEST']._serialized_start=766
+  _globals['_CREATEJOBREQUEST']._serialized_end=922
+  _globals['_GETJOBREQUEST']._serialized_start=924
+  _globals['_GETJOBREQUEST']._serialized_end=955
+  _globals['_LISTJOBSREQUEST']._serialized_start=957
+  _globals['_LISTJOBSREQUEST']._serialized_end=1013
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1015
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1089
+  _globals['_CANCELJOBREQUEST']._serialized_start=1091
+  _globals['_CANCELJOBREQUEST']._serialized_end=1138
+  _globals['_RESUMEJOBREQUEST']._serialized_start=1140
+  _globals['_RESUMEJOBREQUEST']._serialized_end=1174
+  _globals['_WATCHJOBREQUEST']._serialized_start=1176
+  _globals['_WATCHJOBREQUEST']._serialized_end=1228
+  _globals['_PLANJOBREQUEST']._serialized_start=1230
+  _globals['_PLANJOBREQUEST']._serialized_end=1329
+  _globals['_PLANJOBRESPONSE']._serialized_start=1331
+  _globals['_PLANJOBRESPONSE']._serialized_end=1387
+  _globals['_JOBSERVICE']._serialized_start=2140
+  _globals['_JOBSERVICE']._serialized_end=2590
 # @@protoc_insertion_point(module_scope)

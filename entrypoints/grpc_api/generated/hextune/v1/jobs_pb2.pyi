@@ -32,6 +32,8 @@ class JobKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_KIND_UNSPECIFIED: _ClassVar[JobKind]
     JOB_KIND_TRAIN: _ClassVar[JobKind]
     JOB_KIND_EVALUATE: _ClassVar[JobKind]
+    JOB_KIND_GENERATE: _ClassVar[JobKind]
+    JOB_KIND_PIPELINE: _ClassVar[JobKind]
 
 class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -47,6 +49,8 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_FAILED: _ClassVar[EventKind]
     EVENT_KIND_STOPPED: _ClassVar[EventKind]
     EVENT_KIND_PROGRESS: _ClassVar[EventKind]
+    EVENT_KIND_PART: _ClassVar[EventKind]
+    EVENT_KIND_SAMPLE: _ClassVar[EventKind]
 SPEC_FORMAT_UNSPECIFIED: SpecFormat
 SPEC_FORMAT_YAML: SpecFormat
 SPEC_FORMAT_TOML: SpecFormat
@@ -60,6 +64,8 @@ JOB_STATUS_STOPPED: JobStatus
 JOB_KIND_UNSPECIFIED: JobKind
 JOB_KIND_TRAIN: JobKind
 JOB_KIND_EVALUATE: JobKind
+JOB_KIND_GENERATE: JobKind
+JOB_KIND_PIPELINE: JobKind
 EVENT_KIND_UNSPECIFIED: EventKind
 EVENT_KIND_CREATED: EventKind
 EVENT_KIND_PHASE: EventKind
@@ -72,6 +78,8 @@ EVENT_KIND_SUCCEEDED: EventKind
 EVENT_KIND_FAILED: EventKind
 EVENT_KIND_STOPPED: EventKind
 EVENT_KIND_PROGRESS: EventKind
+EVENT_KIND_PART: EventKind
+EVENT_KIND_SAMPLE: EventKind
 
 class Job(_message.Message):
     __slots__ = ("id", "name", "status", "folder", "spec_hash", "total_steps", "request_id", "created_at", "started_at", "ended_at", "problem", "kind")
@@ -133,16 +141,18 @@ class JobEvent(_message.Message):
     def __init__(self, seq: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[EventKind, str]] = ..., data: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class CreateJobRequest(_message.Message):
-    __slots__ = ("spec_text", "spec_format", "overrides", "request_id")
+    __slots__ = ("spec_text", "spec_format", "overrides", "request_id", "kind")
     SPEC_TEXT_FIELD_NUMBER: _ClassVar[int]
     SPEC_FORMAT_FIELD_NUMBER: _ClassVar[int]
     OVERRIDES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     spec_text: str
     spec_format: SpecFormat
     overrides: _containers.RepeatedScalarFieldContainer[str]
     request_id: str
-    def __init__(self, spec_text: _Optional[str] = ..., spec_format: _Optional[_Union[SpecFormat, str]] = ..., overrides: _Optional[_Iterable[str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    kind: JobKind
+    def __init__(self, spec_text: _Optional[str] = ..., spec_format: _Optional[_Union[SpecFormat, str]] = ..., overrides: _Optional[_Iterable[str]] = ..., request_id: _Optional[str] = ..., kind: _Optional[_Union[JobKind, str]] = ...) -> None: ...
 
 class GetJobRequest(_message.Message):
     __slots__ = ("job_id",)

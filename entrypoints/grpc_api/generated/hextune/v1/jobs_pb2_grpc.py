@@ -87,8 +87,9 @@ class JobServiceServicer:
     """
 
     def CreateJob(self, request, context):
-        """Plans a spec and starts it. Asking twice with the same request_id starts one job
-        (google.aip.dev/155); the same request_id with another spec is ALREADY_EXISTS.
+        """Plans a spec, or reads it where it evaluates, and starts it. Asking twice with the same
+        request_id starts one job (google.aip.dev/155); the same request_id with another spec is
+        ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

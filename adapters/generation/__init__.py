@@ -1,0 +1,1 @@
+"""Answers token by token: batches, draws, grammars, and text out of tokens."""
