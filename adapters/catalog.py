@@ -31,6 +31,7 @@ CODE_KINDS = (
     "rewards",
     "scorers",
     "stages",
+    "tool_formats",
     "trackers",
 )
 DATA_KINDS = ("datasets", "exams", "families", "models", "recipes", "templates")

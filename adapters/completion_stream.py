@@ -9,11 +9,23 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
+from domain.conversation import Conversation
 from domain.errors import HextuneError, fail
-from domain.sampling import GenerationRequest, Sampling, TextDelta, TokenLogprob
+from domain.sampling import (
+    FinishReason,
+    GenerationRequest,
+    Sampling,
+    TextDelta,
+    TokenLogprob,
+)
+from domain.tool_use import CallPiece
 
 TIMEOUT_S = 600.0
 """Longest wait for the next piece; a large model on a slow machine takes minutes."""
+
+
+REASONS: Mapping[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls"}
+"""Why answers end; other servers know further reasons, which are all ends."""
 
 
 class CompletionStream:
@@ -35,11 +47,11 @@ class CompletionStream:
             for choice in chunk["choices"]:
                 reason = choice.get("finish_reason") or reason
                 delta = read(choice)
-                if delta.text or delta.reasoning or delta.logprobs:
+                if delta.text or delta.reasoning or delta.tool_calls or delta.logprobs:
                     yield delta
         yield TextDelta(
             text="",
-            finish_reason="length" if reason == "length" else "stop",
+            finish_reason=REASONS.get(reason, "stop"),
             prompt_tokens=int(usage.get("prompt_tokens", 0)),
             # vLLM draws a token, and counts it, where none was asked for
             completion_tokens=min(int(usage.get("completion_tokens", 0)), limit),
@@ -105,16 +117,36 @@ def response_format(sampling: Sampling) -> dict[str, Any] | None:
 
 def chat_body(request: GenerationRequest) -> dict[str, Any]:
     """A chat completion that asks the same."""
-    sampling, tools = request.sampling, request.conversation.tools_as_json()
+    sampling = request.sampling
     told = {"logprobs": True, "top_logprobs": sampling.logprobs}
     return {
         "model": request.model,
-        "messages": request.conversation.as_json(),
+        "messages": wire_messages(request.conversation),
         **drawn_fields(sampling),
         **({} if sampling.max_tokens is None else {"max_tokens": sampling.max_tokens}),
         **({} if sampling.logprobs is None else told),
-        **({} if tools is None else {"tools": tools}),
+        **tool_fields(request),
     }
+
+
+def tool_fields(request: GenerationRequest) -> dict[str, Any]:
+    """The tools, and how they are to be used; what asks for nothing is left out."""
+    tools, use = request.conversation.tools_as_json(), request.tool_use
+    if tools is None:
+        return {}
+    named = {"type": "function", "function": {"name": use.name}}
+    choice = {"tool_choice": named if use.name else "required"} if use.required else {}
+    return {"tools": tools, **choice, **({} if use.parallel else {"parallel_tool_calls": False})}
+
+
+def wire_messages(conversation: Conversation) -> list[dict[str, Any]]:
+    """The turns as OpenAI's API has them, whose arguments are JSON text."""
+    turns = conversation.as_json()
+    for turn in turns:
+        for call in turn.get("tool_calls", ()):
+            function = call["function"]
+            call["function"] = {**function, "arguments": json.dumps(function["arguments"])}
+    return turns
 
 
 def completion_body(
@@ -138,6 +170,7 @@ def chat_delta(choice: Mapping[str, Any]) -> TextDelta:
     return TextDelta(
         text=delta.get("content") or "",
         reasoning=delta.get("reasoning") or delta.get("reasoning_content") or "",
+        tool_calls=tuple(call_piece(each) for each in delta.get("tool_calls") or ()),
         logprobs=tuple(
             TokenLogprob(
                 text=each["token"],
@@ -147,6 +180,13 @@ def chat_delta(choice: Mapping[str, Any]) -> TextDelta:
             for each in told.get("content") or ()
         ),
     )
+
+
+def call_piece(piece: Mapping[str, Any]) -> CallPiece:
+    """A piece of a call."""
+    function = piece.get("function") or {}
+    name, arguments = function.get("name") or "", function.get("arguments") or ""
+    return CallPiece(index=piece["index"], name=name, arguments=arguments)
 
 
 def completion_delta(count: int) -> Callable[[Mapping[str, Any]], TextDelta]:

@@ -57,7 +57,7 @@ def detect_format(source: DataSource, values: Values) -> Format | None:
         and (names.response in found or (pair and not whole) or source.prompts is True),
         "sharegpt": unnamed and sharegpt.COLUMN in found,
         "openai": unnamed and (openai.COLUMN in found or whole) and not (prompted and pair),
-        "openai_preference": openai_preference.COLUMNS <= found,
+        "openai_preference": found >= openai_preference.COLUMNS,
         "standard": {"prompt", "response"} <= found and names.prompt not in found,
         "trl": prompted and answered,
         "segments": segments.is_labelled(values.get(names.segments)),

@@ -77,7 +77,7 @@ def choose_attention(
     """The kernel for what was asked; rules refuse one that has an obstacle."""
     if asked != "auto":
         return AttentionChoice(name=asked, reason=f"model.attention is {asked}")
-    passed_over = []
+    passed_over: list[str] = []
     for name in FASTEST_FIRST:
         why = obstacle(name, hardware, versions, compute, able)
         if why is None:

@@ -107,6 +107,26 @@ def spec_values(
     The multiplier of the learning rate is left to `scaled`. Raises HextuneError for keys that a
     request may not set, or sets twice.
     """
+    values = _copied(asked.sections)
+    fields: Fields = {}
+    problems = [*_unfit(values, SECTION)]
+    for key, source, value in _wanted(asked, model, files):
+        if value is None or value == []:
+            continue
+        fields[key] = source
+        if _holds(values, key):
+            problems.append(_bad(f"{SECTION}.{key}", f"`{source}` says it already"))
+        else:
+            _set(values, key, value)
+    if problems:
+        raise HextuneError(problems)
+    return values, fields
+
+
+def _wanted(
+    asked: FineTuneRequest, model: Mapping[str, Json], files: Sequence[str]
+) -> list[tuple[str, str, Json]]:
+    """(key of a spec, field of the request, value); nothing is asked by null and empty lists."""
     numbers, place = asked.hyperparameters, asked.place
     batch = numbers.batch_size
     per_device = batch and max(n for n in range(1, MOST_AT_ONCE + 1) if batch % n == 0)
@@ -115,7 +135,7 @@ def spec_values(
     )
     training, *validation = [{"path": path, **columns} for path in files]
     stage = STAGES[asked.method] if asked.method else None
-    wanted: list[tuple[str, str, Json]] = [
+    return [
         ("name", "suffix", asked.suffix or "fine-tune"),
         ("data.train", "training_file", [training]),
         ("data.eval", "validation_file", validation),
@@ -130,20 +150,6 @@ def spec_values(
         ("tracking.eval_every_steps", f"{place}.eval_interval", numbers.eval_interval),
         *((f"model.{key}", "model", value) for key, value in model.items()),
     ]
-    values = _copied(asked.sections)
-    fields: Fields = {}
-    problems = [*_unfit(values, SECTION)]
-    for key, source, value in wanted:
-        if value is None or value == []:
-            continue
-        fields[key] = source
-        if _holds(values, key):
-            problems.append(_bad(f"{SECTION}.{key}", f"`{source}` says it already"))
-        else:
-            _set(values, key, value)
-    if problems:
-        raise HextuneError(problems)
-    return values, fields
 
 
 def scaled(values: dict[str, Json], name: str, rate: float) -> dict[str, Json]:

@@ -31,7 +31,7 @@ class PrecisionSection:
     """Turn the output head's logits into float32 before they are scaled, capped and compared."""
 
     fp8: bool = False
-    """Multiply linear layers in 8-bit floats, where an NVIDIA GPU does; weights keep their dtype."""
+    """Multiply in 8-bit floats in linear layers, where a GPU can; weights keep their dtype."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

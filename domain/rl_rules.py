@@ -73,12 +73,12 @@ def _options(c: RuleContext) -> Mapping[str, Any]:
 
 
 RL_RULES: Sequence[Rule] = (
-    Rule(id="rule-rl-minibatches", field="stage.minibatches", breach=_minibatches),
-    Rule(id="rule-rl-context", field="stage.max_new_tokens", breach=_context),
+    Rule(id="rule-rl-minibatches", field="batching.per_device", breach=_minibatches),
+    Rule(id="rule-rl-context", field="data.max_tokens", breach=_context),
     Rule(id="rule-rl-cut", field="data.over_long", breach=_cut),
     Rule(id="rule-rl-dropout", field="method.name", breach=_dropout),
     Rule(id="rule-rl-attention", field="model.attention", breach=_attention),
     Rule(id="rule-rl-one-pass", field="optimizer.name", breach=_one_pass),
-    Rule(id="rule-rl-reference", field="stage.rewards", breach=_reference),
+    Rule(id="rule-rl-reference", field="stage.name", breach=_reference),
     Rule(id="rule-rl-shared-base", field="method.name", breach=_shared_base),
 )

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from domain.conversation import Conversation
+from domain.tool_use import FREELY, CallPiece, ToolUse
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "tool_calls"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,8 @@ class GenerationRequest:
     """Whether the answer begins with the prompt and, where asked, its log-probabilities."""
     sampling: Sampling = Sampling()
     """How to draw tokens."""
+    tool_use: ToolUse = FREELY
+    """How the conversation's tools are to be used; means nothing where there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +86,12 @@ class TextDelta:
     """New text; pieces join to the whole answer."""
     reasoning: str = ""
     """New text of what the model thinks before it answers; never part of `text`."""
+    tool_calls: tuple[CallPiece, ...] = ()
+    """New pieces of calls; never part of `text`."""
     logprobs: tuple[TokenLogprob, ...] = ()
     """The tokens of this piece, where the request asked for them."""
     finish_reason: FinishReason | None = None
-    """stop or length on the last piece."""
+    """stop, length or tool_calls on the last piece."""
     prompt_tokens: int = 0
     """Tokens of the prompt, on the last piece."""
     completion_tokens: int = 0

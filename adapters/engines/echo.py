@@ -1,8 +1,13 @@
-"""An engine that says the last message again, word by word: for tests and for trying doors."""
+"""An engine that says the last message again, word by word: for tests and for trying doors.
+
+Where there are tools, what it says in the format `hermes` is a call; it is held to no grammar.
+"""
 
 import re
 from collections.abc import Generator, Sequence
 
+from adapters.generation.tool_calls import ToolCallSplit, offered_names
+from adapters.tool_formats.hermes import FORMAT
 from domain.errors import fail
 from domain.hardware import Hardware
 from domain.model_handle import ResolvedModel
@@ -44,14 +49,19 @@ class Engine:
         words = re.findall(r"\s*\S+|\s+$", text)
         limit = request.sampling.max_tokens
         kept = words if limit is None else words[:limit]
-        for word in kept:
-            yield TextDelta(text=word)
-        yield TextDelta(
+        last = TextDelta(
             text="",
             finish_reason="stop" if len(kept) == len(words) else "length",
             prompt_tokens=prompt,
             completion_tokens=len(kept),
         )
+        said = (*(TextDelta(text=word) for word in kept), last)
+        if not request.conversation.tools:
+            yield from said
+            return
+        parallel = request.tool_use.parallel
+        calls = ToolCallSplit(FORMAT, offered_names(request), parallel=parallel)
+        yield from (calls.apart(delta) for delta in said)
 
     def close(self) -> None:
         """Nothing to release."""

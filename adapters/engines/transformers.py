@@ -72,7 +72,9 @@ class Engine:
         text, ids = self._texts.prompt(request)
         sampling = request.sampling
         self._texts.check_ids([token for token, _ in sampling.logit_bias], "logit_bias")
+        calls = self._texts.tools.grammar(request)
         matcher = self._grammars.matcher(sampling.grammar) if sampling.grammar else None
+        matcher = self._grammars.calls(calls) if calls else matcher
         row = Row(
             ids=ids,
             limit=self._texts.limit(len(ids), sampling.max_tokens),
@@ -134,6 +136,8 @@ class Engine:
                 request.sampling.stop,
                 self._texts.reasoning(request, text),
                 len(text) if request.echo else 0,
+                self._texts.tools.split(request),
+                marks_shown=self._texts.tools.marks_shown(request),
             )
             yield from pieces(tokens, answer, self._ends, len(row.ids))
         finally:

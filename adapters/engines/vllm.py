@@ -89,6 +89,7 @@ class Engine:
         limit = self._texts.limit(len(ids), sampling.max_tokens)
         self._server.check()
         body = completion_body(request, ids, limit) | {"stop_token_ids": self._ends}
+        body |= self._tool_fields(request)
         if sampling.seed is not None:
             body["seed"] = (sampling.seed + SEEDS // 2) % SEEDS - SEEDS // 2
         return self._pieces(request, body, text)
@@ -120,15 +121,24 @@ class Engine:
     def _pieces(
         self, request: GenerationRequest, body: dict[str, object], text: str
     ) -> Generator[TextDelta]:
-        split = self._texts.reasoning(request, text)
+        split, calls = self._texts.reasoning(request, text), self._texts.tools.split(request)
         read = completion_delta(request.sampling.logprobs or 0)
         try:
             for delta in self._stream.deltas("/completions", body, read):
                 told = self._without_end(delta)
-                yield told if split is None else split.apart(told)
+                told = told if split is None else split.apart(told)
+                yield told if calls is None else calls.apart(told)
         except HextuneError as error:
             gone = error.problems[0].code == "server-unreachable"
             raise (self._server.died() if gone else error) from None
+
+    def _tool_fields(self, request: GenerationRequest) -> dict[str, object]:
+        """What vLLM is asked for where there are tools; its guidance backend reads Lark."""
+        grammar = self._texts.tools.grammar(request)
+        return {
+            **({"structured_outputs": {"grammar": grammar}} if grammar else {}),
+            **({"skip_special_tokens": False} if self._texts.tools.marks_shown(request) else {}),
+        }
 
     def _without_end(self, delta: TextDelta) -> TextDelta:
         """As OpenAI's API tells it: the token that ends an answer is no part of it."""

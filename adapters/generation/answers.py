@@ -6,6 +6,7 @@ from typing import Any
 from adapters.detokenizing import Detokenizer, StopTexts
 from adapters.generation.drawn import Drawn
 from adapters.generation.reasoning import ReasoningSplit
+from adapters.generation.tool_calls import ToolCallSplit
 from domain.sampling import FinishReason, TextDelta, TokenLogprob
 
 
@@ -18,9 +19,13 @@ class AnswerText:
         stop: tuple[str, ...],
         reasoning: ReasoningSplit | None,
         echoed: int = 0,
+        calls: ToolCallSplit | None = None,
+        *,
+        marks_shown: bool = False,
     ) -> None:
         self._tokenizer = tokenizer
-        self._decoding = Detokenizer(tokenizer)
+        self._decoding = Detokenizer(tokenizer, skip_special_tokens=not marks_shown)
+        self._calls = calls
         self._stops = StopTexts(stop)
         self._reasoning = reasoning
         self._read = echoed
@@ -30,8 +35,8 @@ class AnswerText:
 
     @property
     def stopped(self) -> bool:
-        """Whether a stop text was found."""
-        return self._stops.found
+        """Whether a stop text was found, or the one call that was wanted."""
+        return self._stops.found or (self._calls is not None and self._calls.over)
 
     def feed(self, drawn: Drawn) -> TextDelta | None:
         """The piece that this token completes, if any."""
@@ -41,7 +46,8 @@ class AnswerText:
         self._read += len(text)
         safe = self._stops.feed(text)
         delta = self._apart(TextDelta(text=safe, logprobs=self._ready(safe)))
-        return delta if delta.text or delta.reasoning or delta.logprobs else None
+        told = delta.text or delta.reasoning or delta.tool_calls or delta.logprobs
+        return delta if told else None
 
     def finish(self, reason: FinishReason, prompt_tokens: int, tokens: int) -> TextDelta:
         """The last piece."""
@@ -60,7 +66,8 @@ class AnswerText:
         )
 
     def _apart(self, delta: TextDelta) -> TextDelta:
-        return delta if self._reasoning is None else self._reasoning.apart(delta)
+        told = delta if self._reasoning is None else self._reasoning.apart(delta)
+        return told if self._calls is None else self._calls.apart(told)
 
     def _ready(self, text: str, *, everything: bool = False) -> tuple[TokenLogprob, ...]:
         """The tokens that begin in what is given out with `text`."""

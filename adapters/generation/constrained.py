@@ -14,7 +14,6 @@ from domain.sampling import Grammar
 ANY_OBJECT = json.dumps({"type": "object"})
 COMPACT = {"whitespace_flexible": False}
 """White space between parts is fixed: a model could go on with it for ever."""
-PLACE = Place(field="response_format")
 
 
 class Grammars:
@@ -37,16 +36,28 @@ class Grammars:
         try:
             text = LLMatcher.grammar_from_json_schema(grammar.schema or ANY_OBJECT, COMPACT)
         except ValueError as error:
-            raise _unfit(error) from None
+            raise _unfit(error, "response_format") from None
+        return self._held(text, "response_format")
+
+    def calls(self, lark: str) -> "JsonMatcher":
+        """What holds an answer to calls of tools. Raises HextuneError for parameters that cannot be
+        held."""
+        from llguidance import LLMatcher
+
+        return self._held(LLMatcher.grammar_from_lark(lark), "tools")
+
+    def _held(self, text: str, field: str) -> "JsonMatcher":
+        from llguidance import LLMatcher
+
         matcher = LLMatcher(self._vocabulary, text)
         if matcher.is_error():
-            raise _unfit(matcher.get_error())
+            raise _unfit(matcher.get_error(), field)
         return JsonMatcher(matcher)
 
 
-def _unfit(reason: object) -> Exception:
+def _unfit(reason: object, field: str) -> Exception:
     first = str(reason).strip().splitlines()[0]
-    return fail("request-bad-field", PLACE, field=PLACE.field, reason=first)
+    return fail("request-bad-field", Place(field=field), field=field, reason=first)
 
 
 class JsonMatcher:

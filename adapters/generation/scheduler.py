@@ -46,8 +46,9 @@ class Scheduler:
         self._thread.start()
 
     def submit(self, model: str, row: Row) -> None:
-        """Let `row` wait for a slot. Raises HextuneError where too many wait already."""
+        """Let `row` wait for a slot. Raises HextuneError where too many wait, or it is closed."""
         with self._changed:
+            self._check_open()
             if len(self._waiting) >= self._most_waiting:
                 raise fail("engine-busy", waiting=len(self._waiting))
             self._waiting.append((model, row))
@@ -57,6 +58,7 @@ class Scheduler:
         """What `task` returns or raises, run between two steps by the network's thread."""
         done: Future[Any] = Future()
         with self._changed:
+            self._check_open()
             self._tasks.append((task, done))
             self._changed.notify()
         return done.result()
@@ -68,6 +70,10 @@ class Scheduler:
             self._changed.notify()
         self._thread.join()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise fail("server-stopping")
+
     @property
     def running(self) -> int:
         """Rows that hold a slot."""
@@ -78,7 +84,9 @@ class Scheduler:
             while self._wait():
                 self._do_tasks()
                 self._admit()
-                for model, batch in list(self._batches.items()):
+                # a batch without rows must not cost a switch of adapters
+                busy = [(model, batch) for model, batch in self._batches.items() if batch.rows]
+                for model, batch in busy:
                     self._guarded(model, batch.step, batch.rows)
         for _, row in self._waiting:
             row.mailbox.end()

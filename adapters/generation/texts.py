@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.generation.reasoning import OPEN, ReasoningSplit
+from adapters.generation.tool_calls import ToolTexts
 from adapters.models.hf import tokenizer_of
-from adapters.models.rendering import HfEncoder
+from adapters.models.rendering import HfEncoder, check_tools
 from domain.errors import Place, fail
 from domain.model_handle import ModelHandle
 from domain.sampling import GenerationRequest
@@ -18,6 +19,7 @@ class ModelTexts:
         self._handle = handle
         self.tokenizer = tokenizer_of(handle)
         self._encoder = HfEncoder(self.tokenizer)
+        self.tools = ToolTexts(self.tokenizer)
         self.context_tokens = handle.context_tokens
 
     def prompt(self, request: GenerationRequest) -> tuple[str, tuple[int, ...]]:
@@ -31,6 +33,7 @@ class ModelTexts:
             raise fail("model-not-chat", name=self._handle.name)
         said = request.conversation
         text = self._encoder.render(said.as_json(), said.tools_as_json(), ask=True)
+        check_tools(said, text)
         return text, self.ids(text, special=False)
 
     def limit(self, prompt: int, asked: int | None) -> int:

@@ -144,7 +144,7 @@ class HfEncoder:
             escaped = escape(conversation, self._specials)
             shown = escaped.conversation if escaped else conversation
             text = self.render(shown.as_json(), shown.tools_as_json())
-            self._check_tools(shown, text)
+            check_tools(shown, text)
             turns = trained_turns(conversation.messages, train_on)
             if train_on is not TrainOn.EVERYTHING:
                 return text, [self._span(shown, number, text) for number in turns], escaped
@@ -160,7 +160,7 @@ class HfEncoder:
             escaped = escape(conversation, self._specials)
             shown = escaped.conversation if escaped else conversation
             text = self.render(shown.as_json(), shown.tools_as_json(), ask=True)
-            self._check_tools(shown, text)
+            check_tools(shown, text)
             return text, [], escaped
         except HextuneError as error:
             return error
@@ -174,14 +174,6 @@ class HfEncoder:
         if not (text.startswith(after) and after.startswith(before)):
             raise fail("data-template-unstable")
         return len(before), len(after.rstrip())
-
-    def _check_tools(self, conversation: Conversation, text: str) -> None:
-        """Templates without tools leave them out without a word; their names must be there."""
-        names = [str(tool["function"]["name"]) for tool in conversation.tools]  # type: ignore[call-overload, index]
-        names += [call.name for message in conversation.messages for call in message.tool_calls]
-        for name in names:
-            if name not in text:
-                raise fail("data-template-without-tools", tool=name)
 
     def _encode_batch(
         self, batch: Sequence[Rendered | HextuneError]
@@ -214,6 +206,15 @@ class HfEncoder:
         if any(bound is None for pair in bounds for bound in pair):
             return label_tokens(found.ids, found.offsets, spans)
         return label_runs(found.ids, bounds)  # type: ignore[arg-type]
+
+
+def check_tools(conversation: Conversation, text: str) -> None:
+    """Templates without tools leave them out without a word; their names must be there."""
+    names = [str(tool["function"]["name"]) for tool in conversation.tools]  # type: ignore[call-overload, index]
+    names += [call.name for message in conversation.messages for call in message.tool_calls]
+    for name in names:
+        if name not in text:
+            raise fail("data-template-without-tools", tool=name)
 
 
 def _verbatim(conversation: Conversation, train_on: TrainOn) -> Rendered:

@@ -131,7 +131,15 @@ def test_models_take_turns_and_one_is_switched_at_a_time(network: Any, counting:
         scheduler.submit("ab"[number % 2], each)
     assert [len(tokens(each)) for each in rows] == [12] * 4
     assert set(switched) == {"a", "b"}
+    del switched[:]
+    last = row(PROMPTS[0])
+    scheduler.submit("a", last)
+    assert len(tokens(last)) == 12
+    assert set(switched) == {"a"}
     scheduler.close()
+    with pytest.raises(HextuneError) as caught:
+        scheduler.submit("a", row(PROMPTS[0]))
+    assert caught.value.problems[0].code == "server-stopping"
 
 
 def test_one_too_many_is_told_to_come_again(scheduler: Scheduler, counting: Counting) -> None:

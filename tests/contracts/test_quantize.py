@@ -20,7 +20,7 @@ def packed(
     model: Path, target: Path, by: str, *, bits: int = 4, rows: Path | None = None
 ) -> PackReport:
     container = make_container(str(target.parent / "runs"))
-    return container.quantize_model()(
+    report: PackReport = container.quantize_model()(
         str(model),
         str(target),
         by=by,
@@ -28,6 +28,7 @@ def packed(
         calibration=str(rows) if rows else None,
         samples=4,
     )
+    return report
 
 
 @pytest.mark.parametrize("by", ["bitsandbytes", pytest.param("gptq", marks=NO_GPTQ)])

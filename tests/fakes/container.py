@@ -4,6 +4,7 @@ from dependency_injector import providers
 
 from domain.job import Job, JobKind
 from entrypoints.container import Container, make_container
+from tests.fakes.files import FakeFiles, FakeKeyStore
 from tests.fakes.jobs import FakeJobStore
 from tests.fakes.models import FakeEncodedCache, FakeHardwareProbe, FakeModelBackend, FakeRowReader
 from tests.fakes.processes import FakeLauncher, FakeSurroundings
@@ -45,6 +46,8 @@ def fake_container() -> Container:
         "exams": FakeExamReader(),
         "eval_reports": FakeEvaluationReportWriter(),
         "launcher": FakeLauncher(work),
+        "files": FakeFiles(),
+        "keys": FakeKeyStore(),
         "surroundings": FakeSurroundings(),
     }.items():
         getattr(container, name).override(providers.Object(fake))

@@ -11,6 +11,15 @@ from domain.conversation import Conversation, Message, Role
 from domain.errors import HextuneError, Problem
 from domain.sampling import GenerationRequest, Grammar, Sampling
 from entrypoints.http_api.schema.fields import MESSAGE_FIELDS, REQUEST_FIELDS, supported
+from entrypoints.http_api.schema.tools import (
+    Choice,
+    MadeCall,
+    Tool,
+    call_problems,
+    in_order_of_calls,
+    tool_problems,
+    tool_use,
+)
 from entrypoints.http_api.schema.values import DrawnBody, Strict, bad, invalid, stream_options
 
 SYSTEM_ROLES = ("system", "developer")
@@ -43,17 +52,40 @@ def only_text(part: object) -> object:
 class ChatMessage(Strict):
     """One turn."""
 
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[
         list[Annotated[TextPart, BeforeValidator(only_text)]],
         BeforeValidator(as_parts),
         Field(min_length=1),
     ]
+    tool_calls: list[MadeCall] | None = None
+    tool_call_id: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _calls_need_no_text(cls, values: object) -> object:
+        if isinstance(values, dict) and values.get("tool_calls") and values.get("content") is None:
+            return {**values, "content": ""}
+        return values
+
+    @model_validator(mode="after")
+    def _calls_and_results_have_their_roles(self) -> "ChatMessage":
+        if self.tool_calls and self.role != "assistant":
+            raise ValueError("tool_calls are only for the role assistant")
+        if (self.role == "tool") is (self.tool_call_id is None):
+            raise ValueError("tool_call_id goes with the role tool, and only with it")
+        return self
+
+    @property
+    def call_ids(self) -> list[str]:
+        """Ids of the calls it makes."""
+        return [call.id for call in self.tool_calls or ()]
 
     def message(self) -> Message:
         """The turn as the domain knows it."""
         role = Role.SYSTEM if self.role in SYSTEM_ROLES else Role(self.role)
-        return Message(role, "".join(part.text for part in self.content))
+        calls = tuple(call.call() for call in self.tool_calls or ())
+        return Message(role, "".join(part.text for part in self.content), calls)
 
 
 Tokens = Annotated[int, Field(ge=1)]
@@ -96,6 +128,32 @@ class ChatBody(DrawnBody):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     response_format: ResponseFormat | None = None
+    tools: list[Tool] | None = None
+    tool_choice: Choice | None = None
+    parallel_tool_calls: bool | None = None
+
+    @property
+    def offered(self) -> list[Tool]:
+        """The tools the model is told of."""
+        return [] if self.tool_choice == "none" else self.tools or []
+
+    def problems(self) -> list[Problem]:
+        """Fields and turns that are valid alone and are not together."""
+        turns = [(message.call_ids, message.tool_call_id) for message in self.messages]
+        formatted = self.response_format is not None and self.response_format.type != "text"
+        tools = tool_problems(
+            self.tools or [], self.tool_choice, self.parallel_tool_calls, formatted=formatted
+        )
+        return [*tools, *call_problems(turns)]
+
+    def conversation(self) -> Conversation:
+        """What was said, each result in the place of its call, and the tools."""
+        messages = in_order_of_calls(
+            [message.message() for message in self.messages],
+            [message.call_ids for message in self.messages],
+            [message.tool_call_id for message in self.messages],
+        )
+        return Conversation(messages, tuple(tool.definition() for tool in self.offered))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +182,7 @@ def read_chat(values: object) -> ChatRequest:
         body = ChatBody.model_validate(kept)
     except ValidationError as error:
         raise HextuneError([*problems, *invalid(error)]) from error
+    problems += body.problems()
     if problems:
         raise HextuneError(problems)
     return wanted(body)
@@ -166,18 +225,22 @@ def turn_problems(messages: object) -> list[Problem]:
     ]
     if roles and roles[-1] in (*SYSTEM_ROLES, "assistant"):
         field = f"messages[{len(roles) - 1}].role"
-        problems.append(bad(field, "the last turn is not the user's, so nothing is to be answered"))
+        reason = "the last turn is neither the user's nor a tool's, so nothing is to be answered"
+        problems.append(bad(field, reason))
     return problems
 
 
 def wanted(body: ChatBody) -> ChatRequest:
     """The generations a valid body asks for."""
-    conversation = Conversation(tuple(message.message() for message in body.messages))
+    conversation, use = body.conversation(), tool_use(body.tool_choice, body.parallel_tool_calls)
     return ChatRequest(
         model=body.model,
         generations=tuple(
             GenerationRequest(
-                model=body.model, conversation=conversation, sampling=sampling(body, index)
+                model=body.model,
+                conversation=conversation,
+                sampling=sampling(body, index),
+                tool_use=use,
             )
             for index in range(body.n or 1)
         ),

@@ -54,8 +54,8 @@ REJECTED = FieldRule(treatment=Treatment.REJECTED)
 REQUEST_FIELDS: Mapping[str, FieldRule] = {
     "model": honoured("an id out of `/v1/models`"),
     "messages": honoured(
-        "roles system or developer (one, first), user, assistant; text and text parts, which are "
-        "joined as they stand; the last turn is the user's"
+        "roles system or developer (one, first), user, assistant, tool; text and text parts, which "
+        "are joined as they stand; the last turn is the user's or a tool's"
     ),
     "temperature": honoured("0 to 2, 1 where not set; 0 takes the likeliest token"),
     "top_p": honoured("above 0, up to 1"),
@@ -75,14 +75,19 @@ REQUEST_FIELDS: Mapping[str, FieldRule] = {
         "types `text`, `json_object` and `json_schema`; every schema is held strictly"
     ),
     "modalities": neutral(["text"]),
-    "tools": neutral([]),
-    "tool_choice": neutral("none"),
+    "tools": honoured(
+        "functions; refused where the model's template leaves them out. A called function's "
+        "arguments are held to its parameters where `strict` or `tool_choice` asks for it"
+    ),
+    "tool_choice": honoured(
+        "`auto`, `none` (the model is told no tools), `required`, or one function, called once"
+    ),
+    "parallel_tool_calls": honoured("true where not set; false ends the answer after one call"),
     "functions": neutral([]),
     "function_call": neutral("none"),
     "store": neutral(False),
     "metadata": neutral({}),
     "service_tier": neutral("auto", "default"),
-    "parallel_tool_calls": REJECTED,
     "audio": REJECTED,
     "moderation": REJECTED,
     "prediction": REJECTED,
@@ -97,10 +102,11 @@ REQUEST_FIELDS: Mapping[str, FieldRule] = {
 }
 
 MESSAGE_FIELDS: Mapping[str, FieldRule] = {
-    "role": honoured("system, developer, user or assistant"),
-    "content": honoured("text, or a list of text parts"),
+    "role": honoured("system, developer, user, assistant or tool"),
+    "content": honoured("text, or a list of text parts; may be null beside `tool_calls`"),
+    "tool_calls": honoured("calls the assistant made, each with its result in a later turn"),
+    "tool_call_id": honoured("the call whose result a turn of role tool is"),
     "annotations": neutral([]),
-    "tool_calls": neutral([]),
     "audio": REJECTED,
     "function_call": REJECTED,
     "name": REJECTED,

@@ -1,9 +1,11 @@
 """Replies as OpenAI's API describes them: models, chat completions and chunks of them."""
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from domain.sampling import FinishReason, ServedModel, TextDelta, TokenLogprob
+from domain.tool_use import CallPiece
 
 Reply = Mapping[str, object]
 
@@ -79,11 +81,49 @@ class Heading:
 
 
 @dataclass(slots=True)
+class Called:
+    """A call of a tool, gathered piece by piece."""
+
+    id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex[:24]}")
+    name: str = ""
+    arguments: str = ""
+
+    def reply(self) -> Reply:
+        """The whole call."""
+        function = {"name": self.name, "arguments": self.arguments}
+        return {"id": self.id, "type": "function", "function": function}
+
+
+@dataclass(slots=True)
+class Calls:
+    """Calls of one answer by their index."""
+
+    made: dict[int, Called] = field(default_factory=dict)
+
+    def add(self, pieces: Sequence[CallPiece]) -> None:
+        """Take the next pieces."""
+        for piece in pieces:
+            call = self.made.setdefault(piece.index, Called())
+            call.name += piece.name
+            call.arguments += piece.arguments
+
+    def deltas(self, pieces: Sequence[CallPiece]) -> Iterator[Reply]:
+        """The pieces as a stream tells them: who is called first, then the arguments."""
+        for piece in pieces:
+            if piece.index not in self.made:
+                call = self.made.setdefault(piece.index, Called(name=piece.name))
+                yield {"index": piece.index, **call.reply()}
+            if piece.arguments:
+                yield {"index": piece.index, "function": {"arguments": piece.arguments}}
+
+
+@dataclass(slots=True)
 class Choice:
     """One answer, gathered piece by piece."""
 
     texts: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
+    calls: Calls = field(default_factory=Calls)
     logprobs: list[TokenLogprob] = field(default_factory=list)
     finish_reason: FinishReason | None = None
 
@@ -91,12 +131,16 @@ class Choice:
         """Take the next piece."""
         self.texts.append(delta.text)
         self.reasoning.append(delta.reasoning)
+        self.calls.add(delta.tool_calls)
         self.logprobs += delta.logprobs
         self.finish_reason = delta.finish_reason
 
     def reply(self, index: int, logprobs: bool = False) -> Reply:
         """The whole answer."""
-        said = {"role": "assistant", "content": "".join(self.texts), "refusal": None}
+        text, calls = "".join(self.texts), [call.reply() for call in self.calls.made.values()]
+        said: dict[str, object] = {"role": "assistant", "content": text, "refusal": None}
+        if calls:
+            said |= {"content": text or None, "tool_calls": calls}
         return {
             "index": index,
             "message": said | thought("".join(self.reasoning)),
@@ -149,6 +193,7 @@ class Chunks:
     include_usage: bool
     usage: Usage = field(default_factory=Usage)
     begun: set[int] = field(default_factory=set)
+    calls: dict[int, Calls] = field(default_factory=dict)
 
     def of(self, index: int, delta: TextDelta) -> Iterator[Reply]:
         """The chunks of one piece: who speaks before the first, why it ends after the last."""
@@ -160,6 +205,8 @@ class Chunks:
         said |= {"content": delta.text} if delta.text else {}
         if said or delta.logprobs:
             yield self._chunk(chunk_choice(index, said, logprobs=delta.logprobs))
+        for piece in self.calls.setdefault(index, Calls()).deltas(delta.tool_calls):
+            yield self._chunk(chunk_choice(index, {"tool_calls": [piece]}))
         if delta.finish_reason:
             yield self._chunk(chunk_choice(index, {}, delta.finish_reason))
 
