@@ -41,9 +41,9 @@ demo: .venv/.installed
 	@echo "      $(BIN)/tune merge last --output merged"
 	@echo "      $(BIN)/tune new run.yaml    your own spec; the loss curve is in runs/*/report.html"
 
-# One thread each: tiny models gain nothing from two, and lose much where the machine is busy.
+# Two workers of one thread each: tiny models gain nothing from more, and lose much where the machine is busy.
 test: .venv/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

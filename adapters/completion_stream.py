@@ -140,9 +140,10 @@ def tool_fields(request: GenerationRequest) -> dict[str, Any]:
 
 
 def wire_messages(conversation: Conversation) -> list[dict[str, Any]]:
-    """The turns as OpenAI's API has them, whose arguments are JSON text."""
+    """The turns as OpenAI's API has them: arguments are JSON text, results name no function."""
     turns = conversation.as_json()
     for turn in turns:
+        turn.pop("name", None)
         for call in turn.get("tool_calls", ()):
             function = call["function"]
             call["function"] = {**function, "arguments": json.dumps(function["arguments"])}

@@ -20,6 +20,11 @@ HTTP_TEXTS: Mapping[str, ErrorText] = {
     "upload-sum-differs": ErrorText(
         "The MD5 sum of the parts is {found}, not {wanted}.", "Send the parts anew."
     ),
+    "response-missing": ErrorText(
+        "There is no response `{id}`.",
+        "The newest are kept while the server runs, unless `store` is false; send the input whole.",
+        3,
+    ),
     "job-missing": ErrorText(
         "There is no fine-tuning job `{id}`.", "GET /v1/fine_tuning/jobs lists those there are.", 3
     ),

@@ -6,7 +6,7 @@ from typing import Any
 from adapters.detokenizing import Detokenizer, StopTexts
 from adapters.generation.drawn import Drawn
 from adapters.generation.reasoning import ReasoningSplit
-from adapters.generation.tool_calls import ToolCallSplit
+from adapters.generation.tool_calls import CallSplit
 from domain.sampling import FinishReason, TextDelta, TokenLogprob
 
 
@@ -19,7 +19,7 @@ class AnswerText:
         stop: tuple[str, ...],
         reasoning: ReasoningSplit | None,
         echoed: int = 0,
-        calls: ToolCallSplit | None = None,
+        calls: CallSplit | None = None,
         *,
         marks_shown: bool = False,
     ) -> None:

@@ -7,16 +7,31 @@ offered, stays text.
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
+from adapters.generation.held_calls import HeldCalls
 from adapters.models.escaping import special_tokens
 from adapters.written_calls import Call, WrittenCalls, tool_format
 from domain.sampling import GenerationRequest, TextDelta
 from domain.tool_use import CallPiece
 
 
+class CallSplit(Protocol):
+    """Takes the calls of one answer out of its text."""
+
+    @property
+    def over(self) -> bool:
+        """Whether no further call is wanted, nor text after it."""
+
+    def apart(self, delta: TextDelta) -> TextDelta:
+        """A piece with its calls apart; an answer that ends with calls ends for their sake."""
+
+
 class ToolCallSplit:
-    """Splits text as it comes; a piece that may belong to a call is held back."""
+    """Implements CallSplit for an answer that may be text.
+
+    Splits text as it comes; a piece that may belong to a call is held back.
+    """
 
     def __init__(self, written: WrittenCalls, names: frozenset[str], *, parallel: bool) -> None:
         self._written = written
@@ -104,12 +119,14 @@ class ToolTexts:
         written = tool_format(self._template)
         return bool({written.opening, written.closing} & self._specials)
 
-    def split(self, request: GenerationRequest) -> ToolCallSplit | None:
+    def split(self, request: GenerationRequest) -> CallSplit | None:
         """What splits calls off the answer; None where there are no tools."""
         if not request.conversation.tools or request.prompt is not None:
             return None
-        parallel = request.tool_use.parallel and request.tool_use.name is None
         written = tool_format(self._template)
+        if request.tool_use.required:
+            return HeldCalls(written)
+        parallel = request.tool_use.parallel
         return ToolCallSplit(written, offered_names(request), parallel=parallel)
 
     def grammar(self, request: GenerationRequest) -> str | None:

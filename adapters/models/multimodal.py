@@ -20,7 +20,7 @@ from typing import Any
 from adapters.models.escaping import special_tokens
 from adapters.models.media_inputs import Loaded, check_lengths, load_files, model_inputs
 from adapters.models.processors import media_tokens, takes_videos
-from adapters.models.rendering import HfEncoder
+from adapters.models.rendering import HfEncoder, check_tools
 from domain.conversation import Conversation
 from domain.errors import HextuneError, fail
 from domain.masking import (
@@ -128,7 +128,7 @@ class MultimodalEncoder(HfEncoder):
         self._check_kinds(row.files, loading)
         turns, files = self._parts(row, loading)
         shown = _Row(self._processor, replace(row, files=files), loading, turns)
-        self._check_tools(row.conversation, shown.text)
+        check_tools(row.conversation, shown.text)
         learned = trained_turns(row.conversation.messages, train_on)
         if train_on is TrainOn.EVERYTHING:
             silent = [n for n in answers(row.conversation.messages) if n not in learned]

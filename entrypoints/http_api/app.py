@@ -27,12 +27,13 @@ from entrypoints.http_api.routes.fine_tuning import fine_tuning_routes
 from entrypoints.http_api.routes.health import health_routes
 from entrypoints.http_api.routes.metrics import CountRequests, metric_routes
 from entrypoints.http_api.routes.models import model_routes
+from entrypoints.http_api.routes.responses import response_routes
 from entrypoints.http_api.routes.tokens import token_routes
 from entrypoints.services.manage_keys import Admit
 from entrypoints.services.serve_adapters import PLACES, ServeAdapters, serve_adapters
 from ports.inference import InferenceBackend
 
-GENERATION = (chat_routes, completion_routes, token_routes, embedding_routes)
+GENERATION = (chat_routes, completion_routes, response_routes, token_routes, embedding_routes)
 """Routes that ask the engine."""
 
 ROUTES = (

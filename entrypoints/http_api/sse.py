@@ -50,6 +50,8 @@ class Chunking(Protocol):
 class AnswerStream(Response):
     """The streamed reply to one request."""
 
+    END = DONE
+
     def __init__(
         self,
         engine: InferenceBackend,
@@ -71,20 +73,25 @@ class AnswerStream(Response):
             try:
                 await self._send_answers(first, pieces, send)
             except Exception as error:
-                await send_piece(send, event(self._failure(scope, error)))
+                await send_piece(send, self.written(self.failure(scope, error)))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_answers(self, first: tuple[int, TextDelta], pieces: Pieces, send: Send) -> None:
         for chunk in self._chunks.of(*first):
-            await send_piece(send, event(chunk))
+            await send_piece(send, self.written(chunk))
         async for index, delta in pieces:
             for chunk in self._chunks.of(index, delta):
-                await send_piece(send, event(chunk))
+                await send_piece(send, self.written(chunk))
         for chunk in self._chunks.last():
-            await send_piece(send, event(chunk))
-        await send_piece(send, DONE)
+            await send_piece(send, self.written(chunk))
+        await send_piece(send, self.END)
 
-    def _failure(self, scope: Scope, error: Exception) -> Mapping[str, object]:
+    def written(self, chunk: Reply) -> bytes:
+        """A chunk as it goes out."""
+        return event(chunk)
+
+    def failure(self, scope: Scope, error: Exception) -> Reply:
+        """What is told of an answer that broke off."""
         if isinstance(error, HextuneError):
             shown = error
         else:
@@ -92,6 +99,40 @@ class AnswerStream(Response):
             shown = unexpected(error)
         language = self._translator.choose(Headers(scope=scope).get("accept-language"))
         return error_body(self._translator, language, shown, status_of(shown))
+
+
+class NumberedChunking(Chunking, Protocol):
+    """Chunks that have numbers."""
+
+    def next_number(self) -> int:
+        """The number of the chunk that comes next."""
+
+
+class TypedAnswerStream(AnswerStream):
+    """Events with names and numbers, as OpenAI's responses have them; the last one ends them."""
+
+    END = b""
+
+    def __init__(
+        self,
+        engine: InferenceBackend,
+        generations: Sequence[GenerationRequest],
+        chunks: NumberedChunking,
+        translator: Translator,
+    ) -> None:
+        super().__init__(engine, generations, chunks, translator)
+        self._numbered = chunks
+
+    def written(self, chunk: Reply) -> bytes:
+        """A chunk under its type's name."""
+        return f"event: {chunk['type']}\n".encode() + event(chunk)
+
+    def failure(self, scope: Scope, error: Exception) -> Reply:
+        """The error as an event."""
+        told = super().failure(scope, error)["error"]
+        assert isinstance(told, Mapping)
+        number = self._numbered.next_number()
+        return {**told, "type": "error", "sequence_number": number}
 
 
 async def send_piece(send: Send, body: bytes) -> None:

@@ -47,15 +47,10 @@ def error_of(reply: httpx.Response, status: int) -> dict[str, Any]:
 
 
 UNSUPPORTED: dict[str, Any] = {
-    "tools": [{"type": "function", "function": {"name": "f"}}],
-    "tool_choice": "auto",
-    "logprobs": True,
-    "top_logprobs": 2,
-    "response_format": {"type": "json_object"},
-    "presence_penalty": 1,
-    "frequency_penalty": 0.1,
-    "logit_bias": {"1": 5},
-    "parallel_tool_calls": False,
+    "functions": [{"name": "f"}],
+    "function_call": "auto",
+    "modalities": ["audio"],
+    "prediction": {"type": "content", "content": "x"},
     "metadata": {"a": "b"},
     "user": "me",
     "store": True,
@@ -85,12 +80,11 @@ def test_every_mistake_is_told_at_once(address: str) -> None:
     said = [{"role": "assistant", "content": "x"}, {"role": "tool", "content": 5, "name": "n"}]
     error = error_of(post(address, messages=said, temperature=3, tools=[1], stop=[""] * 5), 400)
     assert [found["param"] for found in error["details"]] == [
-        "tools",
         "messages[1].name",
-        "messages[1].role",
-        "messages[1].content",
         "temperature",
         "stop",
+        "messages[1].content",
+        "tools[0]",
     ]
 
 

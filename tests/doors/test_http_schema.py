@@ -133,7 +133,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "messages-none": ({"messages": []}, "messages"),
     "messages-text": ({"messages": "hello"}, "messages"),
     "message-text": ({"messages": ["hello"]}, "messages[0]"),
-    "role-unknown": ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+    "role-unknown": ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
     "role-missing": ({"messages": [{"content": "x"}]}, "messages[0].role"),
     "content-missing": ({"messages": [{"role": "user"}]}, "messages[0].content"),
     "content-null": ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
@@ -174,7 +174,7 @@ def test_missing_fields_are_named() -> None:
     ("message", "where"),
     [
         ({**USER, "name": "me"}, "messages[0].name"),
-        ({**USER, "tool_calls": [{}]}, "messages[0].tool_calls"),
+        ({**USER, "refusal": "no"}, "messages[0].refusal"),
         ({**USER, "colour": None}, "messages[0].colour"),
         (
             {"role": "user", "content": [{"type": "text", "text": "x", "cache": 1}]},

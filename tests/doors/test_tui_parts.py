@@ -158,6 +158,13 @@ DATA: dict[EventKind, dict[str, Json]] = {
     EventKind.SAMPLE: {"step": 7, "prompt": "How much?", "text": "Two,\n or three."},
     EventKind.CHECKPOINT: {"step": 7, "path": "there"},
     EventKind.WARNING: PROBLEM,
+    EventKind.PART: {
+        "name": "dpo",
+        "number": 2,
+        "count": 3,
+        "run": "20261124-dpo",
+        "status": "running",
+    },
     EventKind.RESUMED: {"step": 7},
     EventKind.SUCCEEDED: {"loss": 1.25},
     EventKind.FAILED: {**PROBLEM, "others": []},

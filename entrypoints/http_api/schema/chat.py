@@ -144,7 +144,7 @@ class ChatBody(DrawnBody):
         tools = tool_problems(
             self.tools or [], self.tool_choice, self.parallel_tool_calls, formatted=formatted
         )
-        return [*tools, *call_problems(turns)]
+        return [*tools, *call_problems(turns, lambda turn, key: f"messages[{turn}].{key}")]
 
     def conversation(self) -> Conversation:
         """What was said, each result in the place of its call, and the tools."""

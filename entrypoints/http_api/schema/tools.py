@@ -1,9 +1,9 @@
 """Tools of a request: functions that may be called, calls made before, and their results."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import from_json
 
 from domain.conversation import Message, Role, ToolCall
@@ -48,22 +48,25 @@ class NamedChoice(Strict):
     function: FunctionChoice
 
 
+def an_object(text: str) -> str:
+    """`text`, unless it is no JSON object."""
+    try:
+        value = from_json(text, allow_inf_nan=False)
+    except ValueError:
+        raise ValueError("it is not JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError("it is no JSON object")
+    return text
+
+
+Arguments = Annotated[str, AfterValidator(an_object)]
+
+
 class CalledFunction(Strict):
     """A function with its arguments."""
 
     name: FunctionName
-    arguments: str
-
-    @field_validator("arguments")
-    @classmethod
-    def _is_an_object(cls, text: str) -> str:
-        try:
-            value = from_json(text, allow_inf_nan=False)
-        except ValueError:
-            raise ValueError("it is not JSON") from None
-        if not isinstance(value, dict):
-            raise ValueError("it is no JSON object")
-        return text
+    arguments: Arguments
 
 
 class MadeCall(Strict):
@@ -110,28 +113,31 @@ def tool_problems(
     return problems
 
 
-def call_problems(turns: Sequence[tuple[Sequence[str], str | None]]) -> list[Problem]:
+def call_problems(
+    turns: Sequence[tuple[Sequence[str], str | None]], place: Callable[[int, str], str]
+) -> list[Problem]:
     """Calls without a result, and results without a call.
 
-    A turn is (ids of the calls it makes, id of the call it answers).
+    A turn is (ids of the calls it makes, id of the call it answers); `place` names one of its
+    fields.
     """
     problems: list[Problem] = []
     waiting: dict[str, int] = {}
     for number, (made, answered) in enumerate(turns):
         if answered is not None and waiting.pop(answered, None) is None:
-            problems.append(bad(f"messages[{number}].tool_call_id", "no call waits under this id"))
+            problems.append(bad(place(number, "tool_call_id"), "no call waits under this id"))
         if answered is None:
-            problems += unanswered(waiting)
+            problems += unanswered(waiting, place)
             waiting = dict.fromkeys(made, number)
             if len(waiting) < len(made):
-                problems.append(bad(f"messages[{number}].tool_calls", "two calls have one id"))
-    return problems + unanswered(waiting)
+                problems.append(bad(place(number, "tool_calls"), "two calls have one id"))
+    return problems + unanswered(waiting, place)
 
 
-def unanswered(waiting: dict[str, int]) -> list[Problem]:
+def unanswered(waiting: dict[str, int], place: Callable[[int, str], str]) -> list[Problem]:
     """A problem for each call that waits for its result."""
     return [
-        bad(f"messages[{number}].tool_calls", f"the call {call} has no result after it")
+        bad(place(number, "tool_calls"), f"the call {call} has no result after it")
         for call, number in waiting.items()
     ]
 
