@@ -1,0 +1,125 @@
+"""Every stage over answers and documents on real data: does its own figure move the right way?
+
+    python -m benchmarks.stages [--rows 64] [--stages reward,dpo] [--data FOLDER]
+
+Trains SmolLM2-135M-Instruct with LoRA of rank 8 through the same use cases every door calls, one
+stage after the other, prints the stage's figure over the first and over the last steps, writes
+benchmarks/results/stages.json, and fails where one moves the wrong way. The stages that learn from
+rewards are `examples/{ppo,grpo,rloo}.yaml`, which print their figures themselves.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+DATA = "../shared/data/llamafactory"
+RESULTS = Path(__file__).parent / "results"
+AVERAGED = 4
+"""Steps at either end whose figures are averaged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A stage, its data, and the figure that tells whether it learns."""
+
+    file: str
+    """Rows, inside the data folder."""
+    figure: str = "rewards/margin"
+    """Name of the figure in the events of steps."""
+    rises: bool = True
+    """Whether it should rise."""
+    epochs: float = 1
+    """Passes over the rows."""
+
+
+CASES = {
+    "pretrain": Case(file="c4_demo.jsonl", figure="loss", rises=False),
+    "sft": Case(file="alpaca_en_demo.json", figure="loss", rises=False),
+    "reward": Case(file="dpo_en_demo.json", figure="rewards/accuracy", epochs=3),
+    "dpo": Case(file="dpo_en_demo.json"),
+    "kto": Case(file="kto_en_demo.json"),
+    "orpo": Case(file="dpo_en_demo.json"),
+    "simpo": Case(file="dpo_en_demo.json"),
+    "cpo": Case(file="dpo_en_demo.json"),
+}
+
+
+def spec_of(stage: str, asked: argparse.Namespace) -> dict[str, Any]:
+    """The run spec of a stage."""
+    case = CASES[stage]
+    return {
+        "name": stage,
+        "model": {"name": "builtin:smollm2-135m-instruct"},
+        "stage": {"name": stage},
+        "data": {
+            "train": [{"path": str(Path(asked.data, case.file).absolute())}],
+            "max_samples": asked.rows,
+            "max_tokens": 256,
+            "over_long": "cut_right" if stage == "pretrain" else "drop",
+        },
+        "method": {"name": "lora", "rank": 8},
+        "optimizer": {"learning_rate": 1e-4},
+        "schedule": {"epochs": case.epochs},
+        "batching": {"per_device": 4},
+    }
+
+
+def trained(stage: str, asked: argparse.Namespace) -> dict[str, float]:
+    """Train one stage, and its figure over the first and the last steps."""
+    from entrypoints.container import make_container
+    from ports.spec_reader import SpecText
+
+    with tempfile.TemporaryDirectory() as folder:
+        container = make_container(folder)
+        text = SpecText(text=json.dumps(spec_of(stage, asked)), format="json", source=stage)
+        job = container.start_run()(text)
+        events = list(container.watch_run()(job.id))
+        ended = container.find_run()(job.id)
+    if ended.problem:
+        raise SystemExit(f"{stage}: {ended.problem['message']}")
+    figures = [e.data[CASES[stage].figure] for e in events if e.kind.value == "step"]
+    return {
+        "steps": len(figures),
+        "first": fmean(figures[:AVERAGED]),
+        "last": fmean(figures[-AVERAGED:]),
+    }
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--stages", default=",".join(CASES))
+    parser.add_argument("--data", default=DATA)
+    asked = parser.parse_args()
+    found: dict[str, dict[str, float]] = {}
+    for stage in asked.stages.split(","):
+        row = found[stage] = trained(stage, asked)
+        print(
+            f"{stage:9} {CASES[stage].figure:17} {row['first']:8.4f} -> {row['last']:8.4f}"
+            f"  in {row['steps']} steps",
+            flush=True,
+        )
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "stages.json").write_text(json.dumps(found, indent=2) + "\n")
+    wrong = wrong_ways(found)
+    print("\n".join(f"{stage} moves the wrong way" for stage in wrong) or "all move as they should")
+    raise SystemExit(bool(wrong))
+
+
+def wrong_ways(found: dict[str, dict[str, float]]) -> Sequence[str]:
+    """Stages whose figure does not move as it should."""
+    return [
+        stage
+        for stage, row in found.items()
+        if (row["last"] > row["first"]) is not CASES[stage].rises
+    ]
+
+
+if __name__ == "__main__":
+    main()
