@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,10 @@ def _environment(rank: int, count: int, port: int, hardware: Hardware) -> dict[s
 
 def _rank(target: str, training: Training, rank: int, logs: str) -> Any:
     """A rank's whole life; what it raises for the user is kept for the worker to read."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # so it dies with the worker
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # PyTorch has it sent when the worker dies
+    worker = parent_process()
+    if worker is None or not worker.is_alive():
+        sys.exit("the worker died while this rank started")  # before the signal was asked for
     with (Path(logs) / f"{rank}.log").open("ab", buffering=0) as log:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(log.fileno(), stream.fileno())

@@ -6,6 +6,7 @@ function's JSON Schema; white space is that of `json.dumps`.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,10 +42,19 @@ class WrittenCalls:
     """What stands between two calls."""
     arguments: str = "arguments"
     """The key of the arguments."""
+    middle: str = ""
+    """What stands between a name and its arguments, where a call is no JSON object of both."""
     listed: bool = False
     """Whether the calls of an answer are one JSON list."""
     several: bool = True
     """Whether an answer can hold more than one."""
+
+    @property
+    def head(self) -> re.Pattern[str]:
+        """What a call begins with, up to its arguments; the name is its group."""
+        if self.middle:
+            return re.compile(rf"([\w-]+){re.escape(self.middle)}\s*")
+        return re.compile(rf'\{{"name": "([^"]*)", "{re.escape(self.arguments)}": ')
 
     def begins(self, text: str, fresh: bool) -> int | None:
         """Where the first call in `text` may begin; `fresh` says nothing was said before it."""
@@ -64,7 +74,12 @@ class WrittenCalls:
 
         None while it is not whole.
         """
-        body = _after_space(text, start + len(self.opening))
+        body, name = _after_space(text, start + len(self.opening)), None
+        if self.middle:
+            found = self.head.match(text, body)
+            if found is None:
+                return None
+            body, name = found.end(), found[1]
         try:
             value, end = DECODER.raw_decode(text, body)
         except ValueError:
@@ -74,26 +89,29 @@ class WrittenCalls:
             if not text.startswith(self.closing, end):
                 return None
             end += len(self.closing)
-        found = [self._call(each) for each in (value if isinstance(value, list) else [value])]
-        calls = [call for call in found if call is not None]
-        return (calls if len(calls) == len(found) else []), end
+        if name is not None:
+            value = {"name": name, self.arguments: value}
+        each = [self._call(one) for one in (value if isinstance(value, list) else [value])]
+        calls = [call for call in each if call is not None]
+        return (calls if len(calls) == len(each) else []), end
 
     def grammar(
         self, functions: Sequence[Mapping[str, Any]], literal: Literal, *, several: bool
     ) -> str:
         """What an answer that is nothing but calls reads as."""
         more = several and self.several
-        parts = [self._block(literal, more=more), *self._functions(functions)]
-        blocks = f"start: block ({literal(self.between)} block)*" if self.between else None
-        start = blocks if more and blocks and not self.listed else "start: block"
-        return "\n".join([start, *parts])
+        parts = [self._block(literal, more=more), *self._functions(functions, literal)]
+        between = literal(self.between) if self.between else ""
+        repeated = f" ({between} block)*" if more and not self.listed else ""
+        return "\n".join([f"start: block{repeated}", *parts])
 
     def free_grammar(
         self, functions: Sequence[Mapping[str, Any]], literal: Literal, *, several: bool
     ) -> str:
         """What an answer of text and calls reads as, each call held once it has begun."""
         more = several and self.several
-        parts = [self._block(literal, more=more, begun=True), *self._functions(functions)]
+        block = self._block(literal, more=more, begun=True)
+        parts = [block, *self._functions(functions, literal)]
         if not self.opening:
             return "\n".join(["start: block | PLAIN", r"PLAIN: /([^{\[\s](.|\n)*)?/", *parts])
         special = literal(self.opening).startswith("<")
@@ -110,12 +128,17 @@ class WrittenCalls:
         gap = literal(self.gap) if self.gap else ""
         return f"block: {before} {gap} {body} {gap if after else ''} {after}"
 
-    def _functions(self, functions: Sequence[Mapping[str, Any]]) -> list[str]:
+    def _functions(self, functions: Sequence[Mapping[str, Any]], literal: Literal) -> list[str]:
         rules = [f"call: {' | '.join(f'call_{number}' for number in range(len(functions)))}"]
         for number, function in enumerate(functions):
             schema = {**FIXED, **(function.get("parameters") or NO_ARGUMENTS)}
-            head = f'{{"name": "{function["name"]}", "{self.arguments}": '
-            rules.append(f'call_{number}: {json.dumps(head)} args_{number} "}}"')
+            name = function["name"]
+            if self.middle:
+                call = f'"{name}" {literal(self.middle)} args_{number}'
+            else:
+                head = f'{{"name": "{name}", "{self.arguments}": '
+                call = f'{json.dumps(head)} args_{number} "}}"'
+            rules.append(f"call_{number}: {call}")
             rules.append(f"args_{number}: %json {json.dumps(schema)}")
         return rules
 

@@ -1,6 +1,6 @@
 """Every stage over answers and documents on real data: does its own figure move the right way?
 
-    python -m benchmarks.stages [--rows 64] [--stages reward,dpo] [--data FOLDER]
+    python -m benchmarks.stages [--steps 16] [--stages reward,dpo] [--data FOLDER]
 
 Trains SmolLM2-135M-Instruct with LoRA of rank 8 through the same use cases every door calls, one
 stage after the other, prints the stage's figure over the first and over the last steps, writes
@@ -11,8 +11,8 @@ rewards are `examples/{ppo,grpo,rloo}.yaml`, which print their figures themselve
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -33,16 +33,30 @@ class Case:
     """Name of the figure in the events of steps."""
     rises: bool = True
     """Whether it should rise."""
-    epochs: float = 1
-    """Passes over the rows."""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """What else a spec says of the rows."""
+    passes: int = 1
+    """How many times as many steps it takes as asked."""
 
 
 CASES = {
     "pretrain": Case(file="c4_demo.jsonl", figure="loss", rises=False),
     "sft": Case(file="alpaca_en_demo.json", figure="loss", rises=False),
-    "reward": Case(file="dpo_en_demo.json", figure="rewards/accuracy", epochs=3),
+    "reward": Case(file="dpo_en_demo.json", figure="rewards/accuracy", passes=2),
     "dpo": Case(file="dpo_en_demo.json"),
-    "kto": Case(file="kto_en_demo.json"),
+    "kto": Case(
+        file="kto_en_demo.json",
+        source={
+            "format": "sharegpt",
+            "columns": {"messages": "messages", "kto_tag": "label"},
+            "tags": {
+                "role": "role",
+                "content": "content",
+                "user": "user",
+                "assistant": "assistant",
+            },
+        },
+    ),
     "orpo": Case(file="dpo_en_demo.json"),
     "simpo": Case(file="dpo_en_demo.json"),
     "cpo": Case(file="dpo_en_demo.json"),
@@ -57,14 +71,12 @@ def spec_of(stage: str, asked: argparse.Namespace) -> dict[str, Any]:
         "model": {"name": "builtin:smollm2-135m-instruct"},
         "stage": {"name": stage},
         "data": {
-            "train": [{"path": str(Path(asked.data, case.file).absolute())}],
-            "max_samples": asked.rows,
+            "train": [{"path": str(Path(asked.data, case.file).absolute()), **case.source}],
             "max_tokens": 256,
-            "over_long": "cut_right" if stage == "pretrain" else "drop",
         },
         "method": {"name": "lora", "rank": 8},
         "optimizer": {"learning_rate": 1e-4},
-        "schedule": {"epochs": case.epochs},
+        "schedule": {"max_steps": asked.steps * case.passes},
         "batching": {"per_device": 4},
     }
 
@@ -93,7 +105,7 @@ def trained(stage: str, asked: argparse.Namespace) -> dict[str, float]:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--stages", default=",".join(CASES))
     parser.add_argument("--data", default=DATA)
     asked = parser.parse_args()

@@ -3,7 +3,6 @@
 Such an answer cannot turn out malformed, only be cut off, so arguments go out as they come.
 """
 
-import re
 from dataclasses import replace
 
 from adapters.written_calls import WrittenCalls
@@ -18,7 +17,7 @@ class HeldCalls:
     """The grammar ends the answer."""
 
     def __init__(self, written: WrittenCalls) -> None:
-        self._head = re.compile(rf'\{{"name": "([^"]*)", "{re.escape(written.arguments)}": ')
+        self._head = written.head
         self._held = ""
         self._object: ObjectEnd | None = None
         """Set while arguments are being written."""
@@ -28,7 +27,8 @@ class HeldCalls:
         """A piece with its calls apart; what was cut off before it named a function stays text."""
         self._held += delta.text
         pieces = tuple(self._pieces())
-        cut = delta.finish_reason == "length" and self._object is None and "{" in self._held
+        named = self._object is not None or self._count > 0
+        cut = delta.finish_reason == "length" and not named
         reason = "tool_calls" if delta.finish_reason == "stop" else delta.finish_reason
         text = self._held if cut else ""
         return replace(delta, text=text, tool_calls=pieces, finish_reason=reason)

@@ -46,8 +46,12 @@ class ModelTexts:
         return left if asked is None else asked
 
     def reasoning(self, request: GenerationRequest, text: str) -> ReasoningSplit | None:
-        """What splits thoughts off the answer to `text`, where the template knows them."""
-        if request.prompt is not None or OPEN not in str(self.tokenizer.chat_template):
+        """What splits thoughts off the answer to `text`, where the template knows them.
+
+        An answer that a grammar holds has none: it begins as the grammar says.
+        """
+        held = request.sampling.grammar is not None or request.tool_use.required
+        if held or request.prompt is not None or OPEN not in str(self.tokenizer.chat_template):
             return None
         return ReasoningSplit(inside=text.rstrip().endswith(OPEN))
 

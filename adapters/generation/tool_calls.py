@@ -117,7 +117,7 @@ class ToolTexts:
         if not request.conversation.tools:
             return False
         written = tool_format(self._template)
-        return bool({written.opening, written.closing} & self._specials)
+        return bool({written.opening, written.closing, written.middle} & self._specials)
 
     def split(self, request: GenerationRequest) -> CallSplit | None:
         """What splits calls off the answer; None where there are no tools."""

@@ -38,8 +38,11 @@ class Backend:
         """As the checkpoint says."""
         return bytes_packed_by(NAME, model)
 
-    def loading(self, options: Mapping[str, Json], precision: PrecisionPolicy) -> None:
-        """The checkpoint brings its own."""
+    def loading(self, options: Mapping[str, Json], precision: PrecisionPolicy) -> Any:
+        """transformers' GPTQConfig of kernels that learn through; the checkpoint says the rest."""
+        from transformers import GPTQConfig
+
+        return GPTQConfig(bits=4, backend="auto_trainable")
 
 
 class Packer:

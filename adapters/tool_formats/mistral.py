@@ -1,6 +1,6 @@
 """A JSON list of calls after `[TOOL_CALLS]`: Mistral 7B v0.3 to Mistral Small 3.
 
-Source: mistral-common, tokenizers v2 to v7. Those from v11 on write `[ARGS]` and are not meant.
+Source: mistral-common, tokenizers v2 to v7. Later ones: `mistral_args`.
 """
 
 import re

@@ -66,6 +66,7 @@ def main(
         os.environ.setdefault(name, value)
     warnings.simplefilter("ignore")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    logging.getLogger("DeepSpeed").disabled = True  # it writes to stdout
 
 
 @app.command(hidden=True)

@@ -5,11 +5,12 @@ as it judges a run: an adapter that is not there yet has the shape its method gi
 weights have the shape of their base, and rows not written yet stand in by the prompts' own answers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from domain.dataset import DataSource, LocatedRow
+from domain.errors import Place, fail
 from domain.fingerprint import Json
 from domain.media import MediaFile, MediaKind
 from domain.model_handle import ModelHandle
@@ -36,6 +37,7 @@ class Coming:
 
     specs: dict[str, RunSpec] = field(default_factory=dict)
     facts: dict[str, TrainerFacts] = field(default_factory=dict)
+    models: dict[str, ModelHandle] = field(default_factory=dict)
     rows: dict[str, list[Mapping[str, object]]] = field(default_factory=dict)
 
 
@@ -86,30 +88,49 @@ class ComingTrainer:
         bare = replace(model, adapters=there)
         spec, judges = self._without_judges(spec)
         if made is None or spec.method.name != CONTINUED:
-            return self._judged(self.trainer.facts(spec, bare), judges)
-        facts = self._judged(self.trainer.facts(replace(spec, method=made), bare), judges)
+            return self._judged(self.trainer.facts(spec, bare), model, judges)
+        facts = self._judged(self.trainer.facts(replace(spec, method=made), bare), model, judges)
         compared = facts.reference is not ReferenceKind.NONE
         reference = ReferenceKind.COPY if compared else ReferenceKind.NONE
         return replace(facts, continues=True, changes_base=False, reference=reference)
 
-    def _without_judges(self, spec: RunSpec) -> tuple[RunSpec, list[str]]:
-        """(the spec with a reward that needs no file for each of a coming step, those steps)."""
-        names = [name for _, name in references(spec.stage.options)]
-        if not names:
-            return spec, []
+    def _without_judges(self, spec: RunSpec) -> tuple[RunSpec, Mapping[str, str]]:
+        """(the spec with a reward that needs no file for each of a coming step, those by field)."""
+        judges = dict(references(spec.stage.options, "stage"))
+        if not judges:
+            return spec, judges
         rewards: Any = spec.stage.options["rewards"]
         kept = tuple(STAND_IN if list(references(each)) else each for each in rewards)
         options = {**spec.stage.options, "rewards": kept}
-        return replace(spec, stage=Choice(spec.stage.name, options)), names
+        return replace(spec, stage=Choice(spec.stage.name, options)), judges
 
-    def _judged(self, facts: TrainerFacts, judges: Sequence[str]) -> TrainerFacts:
-        """The facts with what reward models of coming steps keep in memory."""
-        found = [self.coming.facts[name] for name in judges if name in self.coming.facts]
-        return replace(
-            facts,
-            beside=facts.beside + sum(each.trainable for each in found),
-            shares_base=facts.shares_base or any(each.adapter_based for each in found),
-        )
+    def _judged(
+        self, facts: TrainerFacts, policy: ModelHandle, judges: Mapping[str, str]
+    ) -> TrainerFacts:
+        """The facts with what reward models of coming steps keep in memory.
+
+        Raises HextuneError for a step that makes none, or one that cannot lie beside the policy.
+        """
+        for place, name in judges.items():
+            if name in self.coming.facts:  # otherwise its own mistakes are told
+                facts = self._beside(facts, policy, name, Place(field=place))
+        return facts
+
+    def _beside(
+        self, facts: TrainerFacts, policy: ModelHandle, name: str, place: Place
+    ) -> TrainerFacts:
+        made, under = self.coming.facts[name], self.coming.models[name]
+        if made.yields != "reward_model":
+            raise fail("reward-model-missing", place, name=STEP + name)
+        if not made.adapter_based:
+            return replace(facts, beside=facts.beside + under.parameters + under.hidden)
+        theirs, ours = ((each.name, *each.adapters) for each in (under, policy))
+        if theirs != ours:
+            told = {"theirs": " + ".join(theirs), "ours": " + ".join(ours)}
+            raise fail("reward-other-base", place, name=STEP + name, **told)
+        if facts.shares_base:
+            raise fail("reward-two-models", place)
+        return replace(facts, beside=facts.beside + made.trainable, shares_base=True)
 
     def _made(self, adapter: str) -> Choice | None:
         """The method that makes an adapter of a coming step; None where it is there already."""

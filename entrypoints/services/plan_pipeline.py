@@ -111,7 +111,7 @@ class PlanPipeline:
         prompts: Sequence[Mapping[str, object]] = ()
         if step.generate is None:
             made = plan.of(step.document).plan
-            coming.facts[step.name] = made.trainer
+            coming.facts[step.name], coming.models[step.name] = made.trainer, made.model
         else:
             found = prompts_of(ComingRows(self.rows, coming), spec)
             writing_model(plan.models, plan.adapters, spec)
@@ -143,4 +143,6 @@ def _unknown(step: StepDocument, spec: RunSpec) -> list[str]:
         if source.name.startswith(STEP):
             name = source.name.removeprefix(STEP)
             found.append(f"the rows of step {name}: the prompts' own answers stand in for them")
+    for _, name in references(spec.stage.options):
+        found.append(f"the reward model of step {name}: planned on the size it will have")
     return found

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from domain.events import EventKind
+from domain.run_spec import Choice
 from ports.model import ModelBackend
 from ports.quant import QuantBackend
 from ports.ranks import Training
@@ -24,10 +25,10 @@ class TrainModel:
         """How it ended. Raises HextuneError for what a user can mend."""
         spec, plan = training.spec, training.plan
         emit(EventKind.PHASE, {"phase": "loading"})
-        packing = None
-        if spec.quantization is not None:
-            quantizer = self.quantizer(spec.quantization.name)
-            packing = quantizer.loading(spec.quantization.options, plan.precision)
+        packing, packed = None, plan.model.packed
+        chosen = spec.quantization or (Choice(packed.by, {}) if packed is not None else None)
+        if chosen is not None:
+            packing = self.quantizer(chosen.name).loading(chosen.options, plan.precision)
         request = TrainRequest(
             spec=spec,
             plan=plan,

@@ -28,6 +28,7 @@ TEMPLATE = (
 SIGNS = {
     "hermes": '{# <tool_call>\n{"name": "f", "arguments": {} } #}',
     "granite3": "{# <|tool_call|> #}",
+    "thinking": '{# <tool_call>\n{"name": "f"} #}',
     "llama3": '{# {"name": function name, "parameters": x } #}',
 }
 ADD: Any = {
@@ -49,7 +50,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
     def open_once(name: str) -> InferenceBackend:
         if name not in engines:
             folder = tmp_path_factory.mktemp("models") / "tiny"
-            build_tiny_model(folder, template=SIGNS[name] + TEMPLATE)
+            thought = "<think>\n" if name == "thinking" else ""
+            build_tiny_model(folder, template=SIGNS[name] + TEMPLATE + thought)
             if name == "granite3":
                 _add_special(folder, "<|tool_call|>")
             handle = HfModelBackend(FolderCatalog()).inspect(ModelSection(name=str(folder)))

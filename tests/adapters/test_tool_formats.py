@@ -45,6 +45,8 @@ def written(form: WrittenCalls, *calls: tuple[str, Mapping[str, Any]]) -> str:
     """Calls as a model writes them."""
     texts = [json.dumps({"name": name, form.arguments: given}) for name, given in calls]
     before, after = form.opening + form.gap, form.gap + form.closing if form.closing else ""
+    if form.middle:
+        texts = [f"{name}{form.middle}{json.dumps(given)}" for name, given in calls]
     if form.listed:
         return f"{before}[{', '.join(texts)}]{after}"
     return form.between.join(before + text + after for text in texts)
@@ -103,7 +105,8 @@ def test_every_other_template_has_the_plain_format() -> None:
 
 
 def test_a_template_with_arguments_apart_is_not_taken_for_mistrals_list() -> None:
-    assert format_name("[TOOL_CALLS]{{ name }}[ARGS]{{ arguments }}") == "json"
+    assert format_name("[TOOL_CALLS]{{ name }}[ARGS]{{ arguments }}") == "mistral_args"
+    assert format_name("[TOOL_CALLS]{{ name }}[CALL_ID]{{ id }}[ARGS]{{ arguments }}") == "json"
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)

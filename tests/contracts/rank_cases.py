@@ -2,8 +2,8 @@
 
 import json
 import pickle
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from ports.spec_reader import SpecText
 from ports.trainer import TrainOutcome
 
 FILE = "cases.pickle"
+STOP_AFTER = 3
+"""The step after which an interrupted training stops: the first of its second epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +63,17 @@ def train_here(container: Container, training: Training) -> Trained:
     return Trained(events, Path(training.folder) / "model")
 
 
-def train_in_ranks(folder: Path, trainings: list[Training]) -> list[Trained]:
-    """Train one after another in the same two ranks; all of one strategy."""
+def train_in_ranks(
+    folder: Path, trainings: list[Training], interrupted: Collection[str] = ()
+) -> list[Trained]:
+    """Train one after another in the same two ranks; all of one strategy.
+
+    Those in the folders `interrupted` are stopped, and resumed from the checkpoint they left.
+    """
     folder.mkdir(parents=True)
     with (folder / FILE).open("wb") as file:
-        pickle.dump(trainings, file)
-    first = Training(
-        spec=trainings[0].spec,
-        plan=trainings[0].plan,
-        data=trainings[0].data,
-        model=trainings[0].model,
-        folder=str(folder),
-        resume=False,
-    )
+        pickle.dump((trainings, interrupted), file)
+    first = replace(trainings[0], folder=str(folder))
     ElasticRankLauncher("tests.contracts.rank_cases:train_all").run(first, lambda: False)
     return [read(Path(training.folder)) for training in trainings]
 
@@ -85,18 +85,37 @@ def read(folder: Path) -> Trained:
 
 def train_all(start: Training, rank: int, stop_asked: Callable[[], bool]) -> TrainOutcome:
     """What each rank does."""
+    with (Path(start.folder) / FILE).open("rb") as file:
+        trainings, interrupted = pickle.load(file)
+    container = make_container(str(Path(start.folder).parent))
+    outcome = None
+    for training in trainings:
+        if training.folder in interrupted:
+            assert train_one(container, training, rank, STOP_AFTER).stopped
+            training = replace(training, resume=True)
+        outcome = train_one(container, training, rank, None)
+    assert outcome is not None
+    return outcome
+
+
+def train_one(
+    container: Container, training: Training, rank: int, stop_after: int | None
+) -> TrainOutcome:
+    """One training in this rank; the first rank keeps its events."""
     from transformers.integrations import unset_hf_deepspeed_config
 
-    with (Path(start.folder) / FILE).open("rb") as file:
-        trainings: list[Training] = pickle.load(file)
-    container = make_container(str(Path(start.folder).parent))
-    for training in trainings:
-        unset_hf_deepspeed_config()  # the last training's, which would divide weights while loading
+    unset_hf_deepspeed_config()  # the last training's, which would divide weights while loading
+    logged = 0
 
-        def emit(kind: EventKind, data: Mapping[str, Json], training: Training = training) -> None:
-            if rank == 0:
-                with (Path(training.folder) / "events.jsonl").open("a", encoding="utf-8") as file:
-                    file.write(json.dumps([kind.value, dict(data)]) + "\n")
+    def emit(kind: EventKind, data: Mapping[str, Json]) -> None:
+        nonlocal logged
+        logged += kind is EventKind.STEP
+        if rank == 0:
+            with (Path(training.folder) / "events.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps([kind.value, dict(data)]) + "\n")
 
-        outcome: TrainOutcome = container.train_model()(training, emit, stop_asked)
+    def stops() -> bool:
+        return stop_after is not None and logged >= stop_after - 1  # a step is logged at its end
+
+    outcome: TrainOutcome = container.train_model()(training, emit, stops)
     return outcome

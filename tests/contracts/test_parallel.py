@@ -50,6 +50,8 @@ MORE_CASES: dict[str, dict[str, dict[str, Any]]] = {
     "FSDP2": {},
 }
 """What is tried beside the cases, in the same start of ranks."""
+INTERRUPTED = {"full, resumed": "full", "lora, resumed": "lora"}
+"""Cases that are stopped and resumed, and the case that runs through to which they come."""
 ROUNDED = ("mixed", "4 bits")
 """Cases in which bfloat16 rounds sums that ranks add up in another order."""
 STRATEGIES: dict[str, dict[str, Any]] = {
@@ -85,6 +87,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Container:
 
 
 def spec(model: Path, rows: Mapping[str, str], case: str, per_device: int) -> dict[str, Any]:
+    case = INTERRUPTED.get(case, case)
     changes = next(cases[case] for cases in (CASES, *MORE_CASES.values()) if case in cases)
     batching = {"per_device": per_device, "accumulate": 2, **changes.get("batching", {})}
     return {
@@ -129,7 +132,7 @@ def test_two_ranks_train_as_one_process_does(
     name: str,
 ) -> None:
     parallelism = {**STRATEGIES[name], "processes": 2}
-    cases = [*CASES, *MORE_CASES[name]]
+    cases = [*CASES, *MORE_CASES[name], *INTERRUPTED]
     trainings = [
         training_of(
             container,
@@ -138,8 +141,10 @@ def test_two_ranks_train_as_one_process_does(
         )
         for case in cases
     ]
-    for case, found in zip(cases, train_in_ranks(tmp_path / "ranks", trainings), strict=True):
-        compare(case, found, alone(case))
+    interrupted = [str(tmp_path / case) for case in INTERRUPTED]
+    trained = train_in_ranks(tmp_path / "ranks", trainings, interrupted)
+    for case, found in zip(cases, trained, strict=True):
+        compare(case, found, alone(INTERRUPTED.get(case, case)))
 
 
 def compare(case: str, found: Trained, whole: Trained) -> None:

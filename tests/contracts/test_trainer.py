@@ -13,8 +13,9 @@ from domain.events import EventKind
 from domain.fingerprint import Json
 from entrypoints.container import Container, make_container
 from entrypoints.services.plan_run import Planned
+from ports.ranks import Training
 from ports.spec_reader import SpecText
-from ports.trainer import TrainOutcome, TrainRequest
+from ports.trainer import TrainOutcome
 
 Events = list[tuple[EventKind, Mapping[str, Json]]]
 
@@ -43,27 +44,22 @@ def run(
 ) -> tuple[TrainOutcome, Events]:
     """Train in this process; `stop_after` asks for the end when that step is done."""
     events: Events = []
-    spec, plan = planned.document.spec, planned.plan
-    packing = None
-    if spec.quantization is not None:
-        quantizer = container.quantizer(spec.quantization.name)
-        packing = quantizer.loading(spec.quantization.options, plan.precision)
-
     asked = itertools.count()  # once before training, then after each step
 
     def stop_asked() -> bool:
         return next(asked) == stop_after
 
-    request = TrainRequest(
-        spec=spec,
-        plan=plan,
+    training = Training(
+        spec=planned.document.spec,
+        plan=planned.plan,
         data=planned.data,
-        model=container.models().load(spec.model, plan.precision, packing),
+        model=planned.model,
         folder=str(folder),
         resume=resume,
-        stop_asked=stop_asked,
     )
-    outcome = container.trainer().train(request, lambda kind, data: events.append((kind, data)))
+
+    train = container.train_model()
+    outcome = train(training, lambda kind, data: events.append((kind, data)), stop_asked)
     return outcome, events
 
 
@@ -129,7 +125,7 @@ def test_a_stopped_run_resumes_bit_for_bit(
     stopped, first = run(container, planned, tmp_path / "cut", stop_after=stop_after)
     assert (stopped.stopped, stopped.step) == (True, stop_after)
     resumed, second = run(container, planned, tmp_path / "cut", resume=True)
-    assert second[0] == (EventKind.RESUMED, {"step": stop_after})
+    assert (EventKind.RESUMED, {"step": stop_after}) in second
     assert losses(first) | losses(second) == losses(straight)
     name = "adapter_model.safetensors" if method == "lora" else "model.safetensors"
     ours, theirs = (tmp_path / each / "model" / name for each in ("cut", "whole"))

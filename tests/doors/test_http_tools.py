@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from domain.conversation import Role
 from domain.errors import HextuneError
 from domain.tool_use import ToolUse
 from entrypoints.http_api.schema.chat import read_chat
+from entrypoints.http_api.schema.field_table import field_table
 from tests.doors.http_server import ScriptedEngine, body, client, echo_engine, serving
 
 ADD: Any = {
@@ -229,3 +231,8 @@ def test_what_does_not_go_together_is_told_by_its_place(fields: dict[str, Any], 
 def test_unknown_fields_of_tools_are_refused_by_name(key: str) -> None:
     tool = {"type": "function", "function": {"name": "f", "x" + key: 1}}
     assert mistakes(tools=[tool]) == [f"tools[0].function.x{key}"]
+
+
+def test_the_readme_has_the_table_of_fields() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    assert field_table() in readme.read_text(encoding="utf-8")

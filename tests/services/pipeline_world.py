@@ -44,9 +44,10 @@ class StagedTrainer(FakeTrainer):
         self.breaks = breaks
 
     def facts(self, spec: RunSpec, model: ModelHandle) -> TrainerFacts:
-        eats = FolderCatalog().part("stages", spec.stage.name).STAGE.eats
+        stage = FolderCatalog().part("stages", spec.stage.name).STAGE
         continues = spec.method.name == "continued"
-        return replace(super().facts(spec, model), eats=eats, continues=continues)
+        found = super().facts(spec, model)
+        return replace(found, eats=stage.eats, yields=stage.yields, continues=continues)
 
     def train(self, request: TrainRequest, emit: Emit) -> TrainOutcome:
         if request.spec.stage.name == self.breaks:

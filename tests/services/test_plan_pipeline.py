@@ -70,13 +70,21 @@ def test_adapters_that_learn_on_and_whole_weights_are_planned_on_their_shapes() 
     assert (plans["e"].model.name, plans["e"].model.layers) == ("step:d", plans["a"].model.layers)
 
 
-def test_a_reward_model_to_come_is_weighed_beside_the_policy() -> None:
-    text = CHAIN.partition("  - {name: write")[0] + (
-        "  - {name: reward, stage: {name: reward}, data: {train: [{path: pairs.jsonl}]}}\n"
-        "  - {name: ppo, stage: {name: ppo, rewards: [{name: model, model: 'step:reward'}]}}\n"
-    )
+JUDGED = CHAIN.partition("  - {name: write")[0] + (
+    "  - {name: reward, stage: {name: reward}, data: {train: [{path: pairs.jsonl}]}}\n"
+    "  - {name: ppo, stage: {name: ppo, rewards: [{name: model, model: 'step:reward'}]}}\n"
+)
+
+
+def judging() -> PipelineWorld:
+    """A world with preferences to learn rewards from."""
     world = PipelineWorld()
     world.rows.files["pairs.jsonl"] = [{"instruction": "?", "chosen": "a", "rejected": "b"}]
+    return world
+
+
+def test_a_reward_model_to_come_is_weighed_beside_the_policy() -> None:
+    world = judging()
     seen = []
 
     class Seeing(StagedTrainer):
@@ -85,11 +93,42 @@ def test_a_reward_model_to_come_is_weighed_beside_the_policy() -> None:
             return super().facts(spec, model)
 
     world.put(trainer=Seeing())
-    planned = world.container.plan_pipeline()(spec_text(text)).steps[-1]
+    planned = world.container.plan_pipeline()(spec_text(JUDGED)).steps[-1]
     rewards: Any = seen[-1].options["rewards"]
     assert rewards[0]["name"] == "regex"
     assert planned.spec.stage.options["rewards"][0]["model"] == "step:reward"
     assert (planned.plan.trainer.beside, planned.plan.trainer.shares_base) == (1000, True)
+    assert "the reward model of step reward" in planned.unknown[-1]
+
+
+def test_a_whole_reward_model_to_come_is_a_network_beside_the_policy() -> None:
+    world = judging()
+    text = JUDGED.replace("name: reward, stage", "name: reward, method: {name: full}, stage")
+    *_, reward, ppo = world.container.plan_pipeline()(spec_text(text)).steps
+    assert reward.plan is not None
+    assert ppo.plan is not None
+    network = reward.plan.model.parameters + reward.plan.model.hidden
+    assert (ppo.plan.trainer.beside, ppo.plan.trainer.shares_base) == (network, False)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("'step:reward'", "'step:sft'", "reward-model-missing"),
+        ("{name: ppo, stage", "{name: ppo, from: null, stage", "reward-other-base"),
+        ("'step:reward'}", "'step:reward'}, {name: model, model: 'step:reward'}",
+         "reward-two-models"),
+    ],
+)  # fmt: skip
+def test_a_step_that_cannot_judge_the_policy_is_refused_before_anything_runs(
+    old: str, new: str, code: str
+) -> None:
+    """It was found out when every earlier step had run."""
+    world = judging()
+    (found,) = problems(world.begin, JUDGED.replace(old, new))
+    assert (found.code, found.place.line) == (code, 8)
+    assert str(found.place.field).startswith("stage.rewards")
+    assert world.jobs.all() == []
 
 
 def test_a_mistaken_step_does_not_hide_those_of_the_others() -> None:
