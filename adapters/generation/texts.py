@@ -1,13 +1,14 @@
 """What a model's tokenizer and template make of requests: prompts, ids, limits, and texts again."""
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 from adapters.generation.reasoning import OPEN, ReasoningSplit
 from adapters.generation.tool_calls import ToolTexts
 from adapters.models.hf import tokenizer_of
-from adapters.models.rendering import HfEncoder, check_tools
-from domain.errors import Place, fail
+from adapters.models.rendering import HfEncoder
+from domain.errors import HextuneError, Place, fail
 from domain.model_handle import ModelHandle
 from domain.sampling import GenerationRequest
 
@@ -21,6 +22,7 @@ class ModelTexts:
         self._encoder = HfEncoder(self.tokenizer)
         self.tools = ToolTexts(self.tokenizer)
         self.context_tokens = handle.context_tokens
+        self._lock = Lock()  # special tokens are text in messages: a state of the tokenizer
 
     def prompt(self, request: GenerationRequest) -> tuple[str, tuple[int, ...]]:
         """(text, ids) an answer goes on from. Raises HextuneError where there can be none."""
@@ -32,9 +34,11 @@ class ModelTexts:
         if not self._handle.has_chat_template:
             raise fail("model-not-chat", name=self._handle.name)
         said = request.conversation
-        text = self._encoder.render(said.as_json(), said.tools_as_json(), ask=True)
-        check_tools(said, text)
-        return text, self.ids(text, special=False)
+        with self._lock:
+            (found,) = self._encoder.encode_prompts([said])
+        if isinstance(found, HextuneError):
+            raise found
+        return self._encoder.render(said.as_json(), said.tools_as_json(), ask=True), found.input_ids
 
     def limit(self, prompt: int, asked: int | None) -> int:
         """Tokens an answer may have. Raises HextuneError where the context is too short."""
@@ -57,7 +61,8 @@ class ModelTexts:
 
     def ids(self, text: str, *, special: bool = True) -> tuple[int, ...]:
         """A text's ids, with the tokenizer's own special tokens where `special`."""
-        return tuple(self.tokenizer(text, add_special_tokens=special)["input_ids"])
+        with self._lock:
+            return tuple(self.tokenizer(text, add_special_tokens=special)["input_ids"])
 
     def text(self, ids: Sequence[int], field: str = "tokens") -> str:
         """The text of ids, special tokens included."""
