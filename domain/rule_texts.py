@@ -231,6 +231,10 @@ RULE_TEXTS: Mapping[str, ErrorText] = {
         "{quantizer} has packed.",
         "Set method.init to zero, or leave quantization out.",
     ),
+    "rule-packed-dora": ErrorText(
+        "DoRA measures the base weights, and weights packed by {quantizer} cannot be read for it.",
+        "Set method.dora to false, or pack with quantization.name=bitsandbytes.",
+    ),
     "rule-optimizer-whole-weights": ErrorText(
         "Optimizer {optimizer} saves memory on whole weight matrices; method {method} "
         "trains small adapters.",

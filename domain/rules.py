@@ -21,6 +21,8 @@ from domain.run_spec import RunSpec
 from domain.tracking_rules import TRACKING_RULES
 from domain.training_rules import TRAINING_RULES
 
+UNREAD = ("aqlm", "awq", "eetq", "gptq")
+"""Quantizers whose weights PEFT multiplies by, and never reads."""
 LOSING_RATE = 1e-4
 """Learning rates below this change 16-bit weights by less than their rounding."""
 
@@ -118,6 +120,12 @@ def _quantized_base(c: RuleContext) -> Facts | None:
     if not c.trainer.adapter_based:
         return None  # refused for that already
     return {"method": c.spec.method.name, "quantizer": c.packer}
+
+
+def _packed_dora(c: RuleContext) -> Facts | None:
+    if c.trainer is None or not c.trainer.reads_packed or c.packer not in UNREAD:
+        return None
+    return {"quantizer": c.packer}
 
 
 def _packed_needed(c: RuleContext) -> Facts | None:
@@ -258,6 +266,7 @@ RULES: Sequence[Rule] = (
     Rule(id="rule-packed-unknown", field="model.name", breach=_packed_unknown),
     Rule(id="rule-quantized-needs-adapter", field="method.name", breach=_quantized_needs_adapter),
     Rule(id="rule-quantized-base", field="method.name", breach=_quantized_base),
+    Rule(id="rule-packed-dora", field="method.name", breach=_packed_dora),
     Rule(id="rule-packed-needed", field="method.name", breach=_packed_needed),
     Rule(id="rule-packed-adapters", field="model.adapters", breach=_packed_adapters),
     Rule(id="rule-packed-on-cpu", field="method.name", breach=_packed_on_cpu),

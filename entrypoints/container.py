@@ -62,9 +62,7 @@ class Container(containers.DeclarativeContainer):
     open_scorer = providers.Factory(late("adapters.scorers:open_scorer"), catalog, hardware)
     open_remote = providers.Factory(late("adapters.remote_engine:open_remote"))
     open_remote_scorer = providers.Factory(late("adapters.remote_scorer:open_remote_scorer"))
-    text_metrics = providers.ThreadSafeSingleton(
-        late("adapters.text_metrics:LibraryTextMetrics")
-    )
+    text_metrics = providers.ThreadSafeSingleton(late("adapters.text_metrics:LibraryTextMetrics"))
     checker = providers.ThreadSafeSingleton(late("adapters.code_checker:SubprocessChecker"))
     eval_reports = providers.ThreadSafeSingleton(
         late("adapters.eval_report_html:HtmlEvaluationReportWriter")
@@ -193,9 +191,7 @@ class Container(containers.DeclarativeContainer):
         hardware=hardware,
         reader=rows,
     )
-    manage_keys = providers.Factory(
-        late(f"{SERVICES}.manage_keys:ManageKeys"), keys, surroundings
-    )
+    manage_keys = providers.Factory(late(f"{SERVICES}.manage_keys:ManageKeys"), keys, surroundings)
     admit = providers.Factory(late(f"{SERVICES}.manage_keys:Admit"), keys)
     manage_files = providers.Factory(
         late(f"{SERVICES}.manage_files:ManageFiles"), files, rows, surroundings

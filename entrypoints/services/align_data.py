@@ -96,9 +96,7 @@ class AlignData:
             if isinstance(outcome, RowFault):
                 faults.append((row, outcome))
             else:
-                found_at = AlignedRow(
-                    row=outcome, file=row.file, line=row.line, source=source.name
-                )
+                found_at = AlignedRow(row=outcome, file=row.file, line=row.line, source=source.name)
                 rows.append(found_at)
         return rows, faults, settled.format
 
@@ -128,9 +126,7 @@ class _Streamed:
         for row, outcome in found:
             self.account.rows_read += 1
             if not isinstance(outcome, RowFault):
-                yield AlignedRow(
-                    row=outcome, file=row.file, line=row.line, source=self.source.name
-                )
+                yield AlignedRow(row=outcome, file=row.file, line=row.line, source=self.source.name)
             elif self.data.on_bad_row == "error":
                 raise HextuneError(list(_row_problems([(row, outcome)])))
             else:

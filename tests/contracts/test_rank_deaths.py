@@ -22,6 +22,7 @@ from tests.contracts.rank_cases import training_of
 
 LAUNCH = "import sys; from tests.contracts.test_rank_deaths import launch; launch(sys.argv[1])"
 SLEEP_S = 300
+WAIT_S = 120
 
 
 @pytest.fixture
@@ -67,24 +68,27 @@ def linger(training: Training, rank: int, stop_asked: Callable[[], bool]) -> Tra
 
 def ranks_of(worker: psutil.Popen) -> list[psutil.Process]:
     """The two ranks, once both are there."""
+    deadline = time.monotonic() + WAIT_S
     while True:
         children = worker.children()
         found = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
         if len(found) == 2:
             return found
-        assert worker.is_running()
+        assert time.monotonic() < deadline, "no ranks came"
         time.sleep(0.005)
 
 
 def assert_ended(ranks: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(ranks, timeout=60)
+    _, alive = psutil.wait_procs(ranks, timeout=WAIT_S / 2)
     for rank in alive:
         rank.kill()
     assert not alive
 
 
 def until_here(folder: Path) -> None:
+    deadline = time.monotonic() + WAIT_S
     while len(list(folder.glob("here-*"))) < 2:
+        assert time.monotonic() < deadline, "no rank began"
         time.sleep(0.05)
 
 

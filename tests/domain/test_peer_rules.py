@@ -23,8 +23,10 @@ def test_every_rule_is_there_once() -> None:
 def test_a_rule_is_decided_and_its_codes_exist(row: list[str]) -> None:
     _, theirs, verdict, how = row
     assert theirs
-    assert verdict in ("adopted", "unnecessary", "open")
-    codes = re.findall(r"`((?:rule|spec|file|model|package|merge)-[a-z0-9-]+)`", how)
+    assert verdict in ("adopted", "unnecessary", "refused")
+    codes = re.findall(
+        r"`((?:rule|spec|file|model|package|merge|engine|quantizer|run)-[a-z0-9-]+)`", how
+    )
     assert set(codes) <= TEXTS.keys()
     assert bool(codes) or verdict != "adopted"
     assert how

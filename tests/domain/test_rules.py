@@ -34,7 +34,6 @@ from tests.fakes.models import CPU, HANDLE
 SHOWING = EncodedRow(
     (1,), (1,), media=ShownMedia(text="", files=(), loading=MediaLoading(), tokens={})
 )
-
 TURING = replace(CPU, kind=DeviceKind.CUDA, name="T4", compute_capability=(7, 5))
 BITS = Choice("bitsandbytes", {"bits": 4})
 WHOLE = TrainerFacts(adapter_based=False, trainable=HANDLE.parameters)
@@ -236,6 +235,11 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
         "rule-quantized-base",
         replace(precision("mixed", quantization=BITS), trainer=SHIFTED),
         precision("mixed", quantization=BITS),
+    ),
+    (
+        "rule-packed-dora",
+        replace(precision("mixed", quantization=Choice("gptq", {})), trainer=READING),
+        replace(precision("mixed", quantization=BITS), trainer=READING),
     ),
     (
         "rule-packed-needed",

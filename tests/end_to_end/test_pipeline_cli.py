@@ -3,14 +3,39 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.end_to_end.test_cli import Spec, events_of, losses_of, spec, tune, wait_until, write
+import pytest
+
+from entrypoints.cli.main import run
+from tests.end_to_end.test_cli import Spec, events_of, losses_of, spec, wait_until, write
 
 __all__ = ["spec"]
+Tune = Callable[..., subprocess.CompletedProcess[str]]
 LONG_S = 300.0
 """Two workers have to start, one after the other, on a machine that may be busy."""
+
+
+@pytest.fixture
+def tune(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Tune:
+    """The command line in this process; workers are processes of their own all the same."""
+    monkeypatch.chdir(tmp_path)
+
+    def called(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["tune", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), *said)
+
+    return called
 
 
 def step_run(runs: Path, step: str) -> Path:
@@ -24,7 +49,7 @@ def kill(run: Path) -> None:
 
 
 def test_a_pipeline_killed_in_the_middle_of_a_step_goes_on_to_the_same_end(
-    tmp_path: Path, spec: Spec, rows_file: Path
+    tmp_path: Path, spec: Spec, rows_file: Path, tune: Tune
 ) -> None:
     """kill -9 of both workers, `tune resume last`: the step's losses and weights are a run's."""
     whole: dict[str, Any] = {**spec, "schedule": {"max_steps": 24}}
@@ -38,7 +63,7 @@ def test_a_pipeline_killed_in_the_middle_of_a_step_goes_on_to_the_same_end(
            "data": {"train": [{"path": str(pairs)}], "eval_fraction": None}}  # fmt: skip
     path = write(tmp_path, {**whole, "pipeline": [{"name": "sft"}, dpo]})
 
-    started = tune(tmp_path, "train", path, "--detach")
+    started = tune("train", path, "--detach")
     assert started.returncode == 0, started.stderr
     name = started.stdout.strip()
     runs = tmp_path / "runs"
@@ -49,44 +74,47 @@ def test_a_pipeline_killed_in_the_middle_of_a_step_goes_on_to_the_same_end(
     )
     kill(runs / name)
     kill(sft)
-    wait_until(lambda: "failed" in tune(tmp_path, "runs").stdout)
+    wait_until(lambda: {job["status"] for job in json.loads(tune("runs", "--json").stdout)}
+               == {"failed"})  # fmt: skip
 
-    resumed = tune(tmp_path, "resume", "last")
+    resumed = tune("resume", "last")
     assert resumed.returncode == 0, resumed.stderr
     assert f"step sft (1/2): succeeded, run {sft.name}" in resumed.stderr
     assert f"chat    tune chat {name}" in resumed.stderr
     kinds = [event["kind"] for event in events_of(sft)]
     assert (kinds.count("resumed"), kinds.count("succeeded")) == (1, 1)
-    listed = json.loads(tune(tmp_path, "runs", "--json").stdout)
+    listed = json.loads(tune("runs", "--json").stdout)
     assert {(job["kind"], job["status"]) for job in listed} == {
         ("pipeline", "succeeded"), ("train", "succeeded"),
     }  # fmt: skip
 
     alone = tmp_path / "alone.json"
     alone.write_text(json.dumps({**whole, "name": "tiny-sft"}), encoding="utf-8")
-    assert tune(tmp_path, "train", str(alone), "--runs", "alone").returncode == 0
+    assert tune("train", str(alone), "--runs", "alone").returncode == 0
     (single,) = (tmp_path / "alone").glob("*-tiny-*")
     assert losses_of(sft) == losses_of(single)
     ours, theirs = (each / "model" / "adapter_model.safetensors" for each in (sft, single))
     assert ours.read_bytes() == theirs.read_bytes()
-    asked = tune(tmp_path, "chat", "last", "--ask", "What?", "--json", "--max-tokens", "4")
+    asked = tune("chat", "last", "--ask", "What?", "--json", "--max-tokens", "4")
     assert json.loads(asked.stdout)["answers"].keys() == {step_run(runs, "dpo").name}
 
 
-def test_a_plan_shows_every_step_and_a_mistake_with_its_line(tmp_path: Path, spec: Spec) -> None:
+def test_a_plan_shows_every_step_and_a_mistake_with_its_line(
+    tmp_path: Path, spec: Spec, tune: Tune
+) -> None:
     path = tmp_path / "p.yaml"
     steps = "pipeline:\n  - name: sft\n  - {name: more, method: {rank: 2}}\n"
     shared = f"model: {{name: {spec['model']['name']}}}\n"
     shared += f"data: {{train: [{{path: {spec['data']['train'][0]['path']}}}]}}\n"
     path.write_text(shared + steps, encoding="utf-8")
-    planned = tune(tmp_path, "plan", str(path))
+    planned = tune("plan", str(path))
     assert planned.returncode == 0, planned.stderr
     assert [line.split()[:2] for line in planned.stdout.splitlines()[1:3]] == [
         ["sft", spec["model"]["name"]], ["more", "sft"],
     ]  # fmt: skip
     assert "more: not known yet: the adapter of step sft" in planned.stderr
     path.write_text(shared + steps.replace("name: more", "name: more, from: les"), encoding="utf-8")
-    refused = tune(tmp_path, "train", str(path))
+    refused = tune("train", str(path))
     assert refused.returncode == 2
     assert f"{path}:5 pipeline.1.from" in refused.stderr
     assert not (tmp_path / "runs").exists()

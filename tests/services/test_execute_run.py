@@ -132,7 +132,9 @@ def test_a_stopped_run_goes_on_and_keeps_when_it_first_started() -> None:
 
 def test_a_failure_is_recorded_with_all_its_problems_and_not_raised() -> None:
     world = World()
-    first = problem("run-loss-not-finite", Place(field="optimizer"), loss="nan", step=1, rows="rows.jsonl:1")
+    first = problem(
+        "run-loss-not-finite", Place(field="optimizer"), loss="nan", step=1, rows="rows.jsonl:1"
+    )
     world.put(trainer=Breaking(HextuneError([first, problem("rule-one-length")])))
     job = world.queued()
     ended = execute(world, job)
