@@ -65,7 +65,7 @@ def new_cache(layers: int) -> Any:
 def can_be_shared(cache: Any) -> bool:
     """Whether a cache that a network made for itself holds nothing but keys and values."""
     plain = (DynamicLayer, DynamicSlidingWindowLayer)
-    return isinstance(cache, DynamicCache) and all(type(layer) in plain for layer in cache.layers)
+    return type(cache) is DynamicCache and all(type(layer) in plain for layer in cache.layers)
 
 
 def gathered(parts: Sequence[tuple[Any, Sequence[int]]], width: int) -> Any:

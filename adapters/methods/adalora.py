@@ -80,6 +80,9 @@ def prepare(values: Mapping[str, Json], model: ModelHandle, network: Any) -> Tun
         task_type="CAUSAL_LM",
     )
     tuned = get_peft_model(network, config, autocast_adapter_dtype=False)
+    for name, weight in tuned.named_parameters():
+        if ".ranknum." in name:
+            weight.requires_grad_(False)  # a constant, which PEFT's move to 16 bits lets learn
     allocation = RankAllocation(
         tuned,
         warmup=options.warmup,
