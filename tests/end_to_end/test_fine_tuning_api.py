@@ -171,12 +171,12 @@ def test_prompts_with_a_grader_are_planned_as_grpo(
 
 
 def test_a_model_over_another_base_says_which_is_loaded(
-    served: tuple[str, Container], tmp_path: Path
+    served: tuple[str, Container], tiny: Path
 ) -> None:
     address, container = served
     other = container.fine_tune_jobs().all()[0]
     spec = container.jobs().read_text(other, "spec.json")
-    moved = spec.replace("/models0/tiny", "/elsewhere/tiny")
+    moved = spec.replace(str(tiny), "/elsewhere/tiny")
     container.jobs().write_text(other, "spec.json", moved)
     assert moved != spec
     container.jobs().write_text(other, REMOVED, "")  # takes the mark of the first test away
