@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -59,7 +60,7 @@ class PipelineWorld(World):
     """Fakes, with an engine that says the question again and rows that runs have written."""
 
     def __init__(self, **named: Any) -> None:
-        super().__init__(rows=dict(ROWS), **named)
+        super().__init__(rows=deepcopy(ROWS), **named)
         self.put(trainer=StagedTrainer())
         self.rows: Any = self.container.rows()
         self.container.open_engine.override(providers.Callable(lambda made: Engine(made, None)))  # type: ignore[arg-type]

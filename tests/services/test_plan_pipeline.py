@@ -172,5 +172,6 @@ def test_a_run_may_not_start_from_a_stage_that_cannot_precede_it() -> None:
 def test_a_pipelines_name_stands_for_its_last_model_there_too() -> None:
     world = PipelineWorld()
     job = world.begin()
+    assert world.container.find_run()(job.id).problem is None
     text = CHAIN.partition("pipeline")[0].replace("fake}", f"fake, adapters: [{job.id}]}}")
     assert codes(world.start, text) == ["stage-may-not-follow"]
