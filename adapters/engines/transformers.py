@@ -11,6 +11,7 @@ from adapters.generation.answers import AnswerText, echoed, pieces
 from adapters.generation.constrained import Grammars
 from adapters.generation.mailbox import Mailbox
 from adapters.generation.switching import AdapterSwitch
+from adapters.generation.text_engine import TextEngine
 from adapters.generation.texts import ModelTexts
 from adapters.models.attaching import merged
 from adapters.models.hf import load_network
@@ -24,7 +25,7 @@ DEVICES = {DeviceKind.ROCM: "cuda"}
 """PyTorch's names, where they differ from ours."""
 
 
-class Engine:
+class Engine(TextEngine):
     """Implements ports.inference.InferenceBackend and AdapterHost, and ports.tokens.Embedder."""
 
     def __init__(self, resolved: ResolvedModel, hardware: Hardware) -> None:
@@ -86,21 +87,6 @@ class Engine:
         self._scheduler.submit(request.model, row)
         return self._pieces(request, text, row)
 
-    def tokenize(self, model: str, prompt: str, special: bool) -> tuple[int, ...]:
-        """The ids of a text."""
-        self._check(model)
-        return self._texts.ids(prompt, special=special)
-
-    def tokenize_conversation(self, request: GenerationRequest) -> tuple[int, ...]:
-        """The ids a request begins with."""
-        self._check(request.model)
-        return self._texts.prompt(request)[1]
-
-    def detokenize(self, model: str, ids: Sequence[int]) -> str:
-        """The text of ids, special tokens included."""
-        self._check(model)
-        return self._texts.text(ids)
-
     def embed(self, model: str, ids: Sequence[int]) -> tuple[float, ...]:
         """The mean of the last hidden states over all tokens, at length 1."""
         self._check(model)
@@ -112,19 +98,10 @@ class Engine:
         found: tuple[float, ...] = self._scheduler.call(lambda: self._embedding(model, ids))
         return found
 
-    def context_tokens(self, model: str) -> int:
-        """The longest prompt and answer together."""
-        self._check(model)
-        return self._texts.context_tokens
-
     def close(self) -> None:
         """End the answers under way, and let the weights go."""
         self._scheduler.close()
         self._network = None
-
-    def _check(self, model: str) -> None:
-        if model not in self._served:
-            raise fail("model-not-served", name=model, names=", ".join(self._served))
 
     def _pieces(self, request: GenerationRequest, text: str, row: Any) -> Generator[TextDelta]:
         tokens, tokenizer = iter(row.mailbox), self._texts.tokenizer

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from adapters.completion_stream import CompletionStream, completion_body, completion_delta
 from adapters.engines.transformers import end_tokens
+from adapters.generation.text_engine import TextEngine
 from adapters.generation.texts import ModelTexts
 from adapters.models.attaching import adapter_kind
 from adapters.vllm_server import URL, VllmServer
@@ -36,7 +37,7 @@ CPU_CACHE_GIB = 2
 SEEDS = 2**64
 
 
-class Engine:
+class Engine(TextEngine):
     """Implements ports.inference.InferenceBackend and AdapterHost, and ports.tokens.TextTokens."""
 
     def __init__(self, resolved: ResolvedModel, hardware: Hardware) -> None:
@@ -94,26 +95,6 @@ class Engine:
             body["seed"] = (sampling.seed + SEEDS // 2) % SEEDS - SEEDS // 2
         return self._pieces(request, body, text)
 
-    def tokenize(self, model: str, prompt: str, special: bool) -> tuple[int, ...]:
-        """The ids of a text."""
-        self._check(model)
-        return self._texts.ids(prompt, special=special)
-
-    def tokenize_conversation(self, request: GenerationRequest) -> tuple[int, ...]:
-        """The ids a request begins with."""
-        self._check(request.model)
-        return self._texts.prompt(request)[1]
-
-    def detokenize(self, model: str, ids: Sequence[int]) -> str:
-        """The text of ids, special tokens included."""
-        self._check(model)
-        return self._texts.text(ids)
-
-    def context_tokens(self, model: str) -> int:
-        """The longest prompt and answer together."""
-        self._check(model)
-        return self._texts.context_tokens
-
     def close(self) -> None:
         """End the server and its own processes."""
         self._server.close()
@@ -146,10 +127,6 @@ class Engine:
         if logprobs and not delta.text and logprobs[-1].text in self._end_texts:
             return replace(delta, logprobs=logprobs[:-1])
         return delta
-
-    def _check(self, model: str) -> None:
-        if model not in self._served:
-            raise fail("model-not-served", name=model, names=", ".join(self._served))
 
     def _check_base(self, handle: ModelHandle) -> None:
         changed = handle.rope is not None or handle.new_tokens

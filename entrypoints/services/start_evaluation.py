@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from domain.errors import fail
-from domain.eval_spec import EvalSpec
-from domain.events import EventKind
-from domain.fingerprint import Json, canonical
+from domain.fingerprint import canonical
 from domain.job import Job, JobKind
 from entrypoints.services.prepare_evaluation import PrepareEvaluation, measured_as, resolved_of
+from entrypoints.services.record_job import record_and_start
 from entrypoints.services.resolve_model import ResolveModel
-from entrypoints.services.start_run import run_id
 from ports.eval_spec_reader import EvalSpecReader
 from ports.jobs import JobStore
 from ports.launcher import WorkerLauncher
@@ -46,38 +43,19 @@ class StartEvaluation:
         items = sum(len(task.items) for each in evaluations for task in each.tasks)
         total = items * len(measured_as(spec, resolved))
         self.jobs.check_writable(total * RECORD_BYTES)
-        job, is_new = self._record(spec, text, total, request_id)
-        if not is_new:
-            return job
-        return self.jobs.assign(job, self.launcher.start(job, resume=False))
-
-    def _record(
-        self, spec: EvalSpec, text: SpecText, total: int, request_id: str | None
-    ) -> tuple[Job, bool]:
-        """(the job on record, whether this call put it there)."""
-        now = self.surroundings.now()
-        job = Job(
-            id=run_id(spec.name, now, self.surroundings.token()),
-            name=spec.name,
-            folder="",
-            working_folder=self.surroundings.folder(),
-            spec_hash=spec.hash,
-            created_at=now,
-            queued_at=now,
-            kind=JobKind.EVALUATE,
-            request_id=request_id,
-            total_steps=total,
-        )
         files = {
             "spec.json": canonical(spec.as_json()),
             f"spec.source.{text.format}": text.text,
             "overrides.json": canonical(list(text.overrides)),
         }
-        recorded = self.jobs.create(job, files)
-        if recorded.spec_hash != spec.hash:
-            raise fail("run-request-differs", request_id=request_id)
-        is_new = recorded.id == job.id
-        if is_new:
-            data: dict[str, Json] = {"spec_hash": spec.hash, "total_steps": total}
-            self.jobs.append(recorded, EventKind.CREATED, data)
-        return recorded, is_new
+        return record_and_start(
+            self.jobs,
+            self.launcher,
+            self.surroundings,
+            files,
+            name=spec.name,
+            spec_hash=spec.hash,
+            kind=JobKind.EVALUATE,
+            request_id=request_id,
+            total_steps=total,
+        )

@@ -7,7 +7,8 @@ import pytest
 
 from domain.checkpoint import disk_bytes
 from domain.job import JobStatus
-from entrypoints.services.start_run import run_id, shown_disk
+from entrypoints.services.record_job import run_id
+from entrypoints.services.start_run import shown_disk
 from tests.fakes.container import SPEC
 from tests.fakes.jobs import FakeJobStore
 from tests.services.world import World, codes, spec_text
