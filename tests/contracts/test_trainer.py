@@ -140,7 +140,7 @@ def test_a_checkpoint_without_its_marker_is_passed_over(
     run(container, planned, tmp_path / "run", stop_after=4)
     (tmp_path / "run" / "checkpoints" / "checkpoint-4" / "complete").unlink()
     _, events = run(container, planned, tmp_path / "run", resume=True)
-    assert events[0] == (EventKind.RESUMED, {"step": 2})
+    assert (EventKind.RESUMED, {"step": 2}) in events
 
 
 def test_checkpoints_beyond_the_kept_ones_are_removed(

@@ -50,7 +50,7 @@ def test_a_rehearsal_comes_first_and_leaves_nothing(
 ) -> None:
     _, events = run(container, plan(), tmp_path / "run", stop_after=2)
     kinds = [data["phase"] if k is EventKind.PHASE else k.value for k, data in events]
-    assert kinds[:3] == ["rehearsal", "training", "step"]
+    assert kinds[:4] == ["loading", "rehearsal", "training", "step"]
     left = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir() if path.is_dir()}
     assert left == {"checkpoint-2"}
 
@@ -68,7 +68,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     content[len(content) // 2] ^= 1
     path.write_bytes(content[:-1] if how == "cut" else content)
     _, events = run(container, planned, tmp_path / "cut", resume=True)
-    assert events[0] == (EventKind.RESUMED, {"step": 2})
+    assert (EventKind.RESUMED, {"step": 2}) in events
     (warning,) = of(events, EventKind.WARNING)
     assert (warning["code"], warning["facts"]["step"]) == ("run-checkpoint-damaged", "4")
     assert file in warning["facts"]["reason"]
