@@ -1,15 +1,18 @@
 """The paper's Table 4 in small: tuning methods on one model, one text and one machine.
 
-    python -m benchmarks.methods [--tokens 20000] [--model MODEL] [--data FILE] [--methods a,b]
+    python -m benchmarks.methods [--tokens 8192] [--model MODEL] [--data FILE] [--methods a,b]
     python -m benchmarks.methods --shape llama2-7b        # random weights, on a GPU
 
 Every method is a run of its own, trained one after the other on the same documents for the same
 tokens. Prints trainable weights, planned and measured peak memory, tokens/s and the perplexity of
 held-out documents before and after, writes benchmarks/results/methods.json, and fails where an
-ordering of the paper does not hold: QLoRA takes the least memory, and every method's perplexity
-falls below the baseline's, which random weights cannot show. LLaMA-Factory paper, section 4.1: rank
-128 and alpha 256 for LoRA and QLoRA, rank 128 and scale 2 for GaLore, the last 3 layers for
-freeze-tuning, bfloat16.
+ordering of the paper does not hold: QLoRA takes less memory than any method that learns as many
+weights, and every method ends below the perplexity of the model as it is, which random weights
+cannot show. LLaMA-Factory paper, section 5.1: text of one field (there abstracts of PubMed, here
+solved problems of GSM8K, Cobbe et al. 2021), 512 tokens a step, 8-bit AdamW, bfloat16, activation
+checkpointing, rank 128 and alpha 256 for LoRA and QLoRA, rank 128 and scale 2 for GaLore, the last
+3 layers for freeze-tuning.
+The learning rate is 20 times the paper's 1e-5, as there are fewer steps.
 """
 
 import argparse
@@ -21,12 +24,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-DATA = "../shared/data/llamafactory/c4_demo.jsonl"
+DATA = "../shared/data/exams/gsm8k_train.jsonl"
 MODEL = "builtin:smollm2-135m-instruct"
 RESULTS = Path(__file__).parent / "results"
-LENGTH = 256
-ROWS_PER_STEP = 4
+TOKENS_PER_STEP = 512
+HELD_OUT = 24
+"""Documents whose perplexity is measured."""
 LORA = {"name": "lora", "rank": 128, "alpha": 256}
+ADAMW = {"name": "adamw_8bit", "learning_rate": 2e-4}
+MIXED = {"mode": "mixed", "dtype": "bfloat16"}
 
 LLAMA2 = {"model_type": "llama", "vocab_size": 32000, "max_position_embeddings": 4096}
 SHAPES: Mapping[str, Mapping[str, Any]] = {
@@ -52,50 +58,57 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
 """The published shapes of the paper's models; what is not named is the type's own default."""
 
 METHODS: Mapping[str, Mapping[str, Any]] = {
-    "full": {
-        "method": {"name": "full"},
-        "optimizer": {"name": "adamw", "learning_rate": 1e-5},
-        "precision": {"mode": "mixed", "dtype": "bfloat16"},
-    },
+    "full": {"method": {"name": "full"}, "optimizer": ADAMW, "precision": MIXED},
     "freeze": {
         "method": {"name": "freeze", "layers": 3},
-        "optimizer": {"name": "adamw", "learning_rate": 1e-5},
-        "precision": {"mode": "mixed", "dtype": "bfloat16"},
+        "optimizer": ADAMW,
+        "precision": MIXED,
     },
     "galore": {
         "method": {"name": "full"},
-        "optimizer": {"name": "galore", "rank": 128, "scale": 2.0, "learning_rate": 1e-5},
+        "optimizer": {"name": "galore", "rank": 128, "scale": 2.0, "learning_rate": 2e-4},
         "precision": {"mode": "half", "dtype": "bfloat16"},
     },
-    "lora": {
-        "method": LORA,
-        "optimizer": {"name": "adamw", "learning_rate": 1e-5},
-        "precision": {"mode": "mixed", "dtype": "bfloat16"},
-    },
+    "lora": {"method": LORA, "optimizer": ADAMW, "precision": MIXED},
     "qlora": {
         "method": LORA,
         "quantization": {"name": "bitsandbytes"},
-        "optimizer": {"name": "adamw", "learning_rate": 1e-5},
-        "precision": {"mode": "mixed", "dtype": "bfloat16"},
+        "optimizer": ADAMW,
+        "precision": MIXED,
     },
 }
 
 
-def spec_of(name: str, asked: argparse.Namespace) -> str:
+def written(source: str, tokens: int, folder: Path) -> tuple[str, str]:
+    """(documents to train on, documents held out), enough of them for the tokens asked for.
+
+    Rows are lines of JSON: `text` is a document, or `question` and `answer` are one together.
+    """
+    rows = [json.loads(line) for line in Path(source).read_text(encoding="utf-8").splitlines()]
+    documents = [
+        json.dumps({"text": row.get("text") or f"{row['question']}\n{row['answer']}"})
+        for row in rows[: HELD_OUT + tokens // 32]
+    ]
+    parts = {"held": documents[:HELD_OUT], "train": documents[HELD_OUT:]}
+    for name, part in parts.items():
+        (folder / f"{name}.jsonl").write_text("\n".join(part) + "\n", encoding="utf-8")
+    return str(folder / "train.jsonl"), str(folder / "held.jsonl")
+
+
+def spec_of(name: str, asked: argparse.Namespace, train: str, held: str) -> str:
     """The run spec of a method, as JSON."""
     return json.dumps(
         {
             "name": name,
-            "model": {"name": asked.model},
+            "model": {"name": asked.model, "gradient_checkpointing": True},
             "stage": {"name": "pretrain"},
             "data": {
-                "train": [{"path": str(Path(asked.data).absolute())}],
-                "max_samples": 150,
-                "eval_fraction": 0.1,
-                "max_tokens": LENGTH,
+                "train": [{"path": train}],
+                "eval": [{"path": held}],
+                "max_tokens": TOKENS_PER_STEP,
             },
-            "schedule": {"max_steps": max(1, asked.tokens // (LENGTH * ROWS_PER_STEP))},
-            "batching": {"per_device": ROWS_PER_STEP},
+            "schedule": {"max_steps": max(1, asked.tokens // TOKENS_PER_STEP)},
+            "batching": {"per_device": 1},
             "output": {"checkpoint_every_steps": 100_000, "keep_checkpoints": 1},
             **METHODS[name],
         }
@@ -123,9 +136,10 @@ def measured(name: str, asked: argparse.Namespace) -> dict[str, float]:
     from entrypoints.container import make_container
     from ports.spec_reader import SpecText
 
-    with tempfile.TemporaryDirectory() as runs:
-        container = make_container(runs)
-        text = SpecText(text=spec_of(name, asked), format="json", source=f"{name}.json")
+    with tempfile.TemporaryDirectory() as folder:
+        container = make_container(f"{folder}/runs")
+        files = written(asked.data, asked.tokens, Path(folder))
+        text = SpecText(text=spec_of(name, asked, *files), format="json", source=f"{name}.json")
         job = container.start_run()(text)
         while not (job := container.find_run()(job.id)).status.ended:
             time.sleep(1)
@@ -147,7 +161,7 @@ def measured(name: str, asked: argparse.Namespace) -> dict[str, float]:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tokens", type=int, default=20_000)
+    parser.add_argument("--tokens", type=int, default=8192)
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--shape", choices=sorted(SHAPES), help="random weights instead of --model")
     parser.add_argument("--data", default=DATA)
@@ -180,15 +194,23 @@ def run(asked: argparse.Namespace) -> None:
 
 
 def broken_orderings(found: Mapping[str, Mapping[str, float]], *, trained: bool) -> list[str]:
-    """What differs from the paper's Table 4, a line each."""
+    """What differs from the paper's Table 4, a line each.
+
+    There adapters learn fewer weights than any other method; in a small model adapters of the same
+    rank may learn more than three of its layers, so memory is compared where as much is learned.
+    """
+    baseline = min(row["perplexity_before"] for row in found.values())
     broken = [
         f"{name}: perplexity does not fall below the baseline's"
         for name, row in found.items()
-        if trained and row["perplexity_after"] >= row["perplexity_before"]
+        if trained and row["perplexity_after"] >= baseline
     ]
-    least = min(found, key=lambda name: found[name]["peak_gib"])
-    if "qlora" in found and least != "qlora":
-        broken.append(f"{least} takes less memory than qlora")
+    packed = found.get("qlora", {"trainable": math.inf})
+    broken += [
+        f"{name} takes less memory than qlora"
+        for name, row in found.items()
+        if row["trainable"] >= packed["trainable"] and row["peak_gib"] < packed["peak_gib"]
+    ]
     return broken
 
 

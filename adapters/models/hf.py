@@ -15,6 +15,7 @@ from adapters.models.attention_kernels import implementation, kernels_of
 from adapters.models.builtin import PREFIX, builtin_folder, cache_folder
 from adapters.models.converting import remote_code_error
 from adapters.models.experts import expert_count, gives_router_loss, taken_for_experts
+from adapters.models.freed_memory import keep_only_weights
 from adapters.models.gguf_files import SUFFIX, gguf_folder
 from adapters.models.merging import merge_and_compare
 from adapters.models.multimodal import MultimodalEncoder, chat_tokenizer
@@ -150,6 +151,8 @@ class HfModelBackend:
         else:
             settings["attn_implementation"] = implementation(model.attention, model.s2_group)
             network = load_network(handle, dtype=precision.weights, **settings)
+        if quantization is not None:
+            keep_only_weights(network)
         if handle.media:
             processor = processor_of(handle)
             return HfLoaded(handle, network, processor.tokenizer, processor)

@@ -284,3 +284,20 @@ def test_nothing_is_merged_into_packed_weights(
     with pytest.raises(HextuneError) as caught:
         container.models().merge(handle, str(tmp_path / "merged"), "float32")
     assert caught.value.problems[0].code == "merge-packed"
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="no list of mapped files here")
+def test_a_packed_model_lets_go_of_its_unpacked_file(
+    container: Container, tiny_model: Path, rows_file: Path, tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    AutoModelForCausalLM.from_pretrained(tiny_model).to(torch.bfloat16).save_pretrained(model)
+    asked = planned(container, model, rows_file, quantization={"name": "bitsandbytes"})
+    backend = container.quantizer("bitsandbytes")
+    settings = backend.loading({}, asked.plan.precision)
+    held = container.models().load(asked.document.spec.model, asked.plan.precision, settings)
+    assert held.network is not None
+    assert str(model) not in Path("/proc/self/maps").read_text()
