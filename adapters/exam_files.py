@@ -117,11 +117,15 @@ def _question(
     answer = exam.answers.get(written, written)
     if not text:
         return "the question is empty"
+    if not any(option.strip() for option in options):
+        return "it has no options"
     empty = [
         letter for letter, option in zip(exam.options, options, strict=True) if not option.strip()
     ]
     if empty:
         return f"option {empty[0]} is empty"
+    if not written:
+        return "it has no answer"
     if answer not in exam.options:
         return f"the answer {written!r} is none of {', '.join(exam.options)}"
     return Question(subject=subject, text=text, options=options, answer=answer, place=place)
@@ -130,10 +134,14 @@ def _question(
 def _text(path: str, name: str) -> str:
     """A file of the exam, from its folder or out of its zip file."""
     place = Path(path).expanduser()
+    if not place.exists():
+        raise fail("exam-path-missing", path=path)
     if not zipfile.is_zipfile(place):
-        if not (place / name).is_file():
+        # an unpacked zip file has what it holds one folder deeper
+        files = [file for file in (place / name, *place.glob(f"*/{name}")) if file.is_file()]
+        if not files:
             raise fail("exam-file-missing", Place(file=path), name=name, path=path)
-        return _decoded(place / name)
+        return _decoded(files[0])
     try:
         with zipfile.ZipFile(place) as archive:
             found = [each for each in archive.namelist() if f"/{each}".endswith(f"/{name}")]

@@ -1,11 +1,12 @@
 """What the stages that learn from rewards have in common: options, their checks, their trainer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from adapters.reward_sum import check_rewards, frozen_weights, summed
 from adapters.rewards import Setting
 from adapters.stages import Parts
+from adapters.vllm_command import check_vllm
 from domain.fingerprint import Json
 from domain.model_handle import ModelHandle
 from domain.section import limited, parts, section
@@ -27,13 +28,20 @@ class RolloutOptions:
     """Updates in each pass, of as many answers each."""
     kl_weight: float = limited(0.05, ge=0)
     """How much leaving the reference costs, for each nat; with 0 there is no reference."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What writes the answers: the network itself, or vLLM in a process of its own, which is given
+    the LoRA adapter before each step. HEXTUNE_VLLM_PYTHON names its interpreter; on a GPU leave it
+    room with HEXTUNE_VLLM_ARGS, such as --gpu-memory-utilization 0.3. A resumed run may then write
+    other answers than the whole one."""
     unended_penalty: float = limited(0.0, ge=0)
     """Taken off the worth of an answer that did not end within max_new_tokens."""
 
 
 def check_rollouts(options: RolloutOptions) -> None:
-    """Raises HextuneError for rewards that cannot work."""
+    """Raises HextuneError for rewards that cannot work, and where vLLM is asked for and missing."""
     check_rewards(options.rewards)
+    if options.engine == "vllm":
+        check_vllm("stage.engine", "vllm")
 
 
 def rollout_facts(values: Mapping[str, Json], model: ModelHandle) -> dict[str, Any]:
@@ -56,7 +64,7 @@ def rollout_trainer(
     from transformers import TrainingArguments
 
     from adapters.rollout_trainer import Plan, RolloutTrainer
-    from adapters.rollouts import PromptCollator, Writer, prompt_columns
+    from adapters.rollouts import PromptCollator, prompt_columns
     from adapters.stages.dpo import pad_token
 
     arguments = dict(parts.arguments)
@@ -69,7 +77,7 @@ def rollout_trainer(
         most_rows=prompts * options.generations,
     )
     plan = Plan(
-        writer=Writer(parts.tokenizer, options.max_new_tokens, options.temperature),
+        writer=_writer(parts, options),
         generations=options.generations,
         epochs=options.epochs,
         minibatches=options.minibatches,
@@ -91,6 +99,14 @@ def rollout_trainer(
         processing_class=parts.tokenizer,
         callbacks=list(parts.callbacks),
     )
+
+
+def _writer(parts: Parts, options: RolloutOptions) -> Any:
+    from adapters.rollouts import Writer
+    from adapters.vllm_writer import VllmWriter
+
+    said = (parts.tokenizer, options.max_new_tokens, options.temperature)
+    return VllmWriter(*said, parts.model) if options.engine == "vllm" else Writer(*said)
 
 
 def _training(parts: Parts) -> Any:

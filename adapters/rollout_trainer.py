@@ -25,7 +25,14 @@ from adapters.models.value_head import HEAD, attach_head, load_head, save_head
 from adapters.policy_pass import policy_pass
 from adapters.rewards import REWARD_ADAPTER, Scored
 from adapters.rl_math import adapted_kl_weight
-from adapters.rollouts import Answer, Rollouts, Writer, chance, prompt_columns, tensors_of
+from adapters.rollouts import (
+    Answer,
+    AnswerWriter,
+    Rollouts,
+    chance,
+    prompt_columns,
+    tensors_of,
+)
 from domain.prepared import EncodedStream
 from domain.prompted import Prompted
 
@@ -58,7 +65,7 @@ class Learning(Protocol):
 class Plan:
     """How answers are written and how often they are learned from."""
 
-    writer: Writer
+    writer: AnswerWriter
     generations: int
     """Answers to each prompt."""
     epochs: int
@@ -86,7 +93,7 @@ class RolloutTrainer(Trainer):  # type: ignore[misc]
         pad: int,
         **arguments: Any,
     ) -> None:
-        callbacks = [StateLoader(self), *arguments.pop("callbacks")]
+        callbacks = [StateLoader(self), WriterCloser(plan.writer), *arguments.pop("callbacks")]
         if learning.has_values:
             attach_head(arguments["model"])
         super().__init__(callbacks=callbacks, **arguments)
@@ -297,3 +304,14 @@ class StateLoader(TrainerCallback):  # type: ignore[misc]
         self._trainer.kl_weight = json.loads((folder / STATE_FILE).read_text())["kl_weight"]
         if (folder / HEAD_FILE).is_file():
             load_head(model, folder, HEAD_FILE)
+
+
+class WriterCloser(TrainerCallback):  # type: ignore[misc]
+    """Ends what writes answers when nothing is left to learn."""
+
+    def __init__(self, writer: AnswerWriter) -> None:
+        self._writer = writer
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        """The last step and its evaluation are through."""
+        self._writer.close()

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 from domain.masking import EncodedRow
 from domain.prompted import Prompted
@@ -114,6 +114,26 @@ def chance(*parts: object) -> int:
     return int.from_bytes(sha256("/".join(map(str, parts)).encode()).digest()[:7])
 
 
+class AnswerWriter(Protocol):
+    """What writes the answers of a policy as it is now."""
+
+    @property
+    def max_new_tokens(self) -> int:
+        """The most tokens of an answer."""
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by."""
+
+    def write(
+        self, network: Any, prompts: Sequence[tuple[Prompted, Sequence[int]]], seeds: Sequence[int]
+    ) -> list[Answer]:
+        """One answer to each prompt, drawn with the seed of the same place."""
+
+    def close(self) -> None:
+        """Let go of what is kept; it may be asked to write again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Writes answers with a network as it is now."""
@@ -142,7 +162,7 @@ class Writer:
             )
         answers = written[:, width:].tolist()
         return [
-            self._answer(asked, ids, tokens, ends)
+            answer_of(self.tokenizer, asked, ids, tokens, ends)
             for (asked, ids), tokens in zip(prompts, answers, strict=True)
         ]
 
@@ -156,13 +176,22 @@ class Writer:
             pad_token_id=ends[0],
         )
 
-    def _answer(
-        self, asked: Prompted, prompt: Sequence[int], tokens: Sequence[int], ends: Sequence[int]
-    ) -> Answer:
-        first = next((n for n, token in enumerate(tokens) if token in ends), None)
-        kept = tokens if first is None else tokens[: first + 1]
-        text = self.tokenizer.decode(kept, skip_special_tokens=True)
-        return Answer(asked, prompt, kept, first is not None, text)
+    def close(self) -> None:
+        """Nothing is kept beside the network."""
+
+
+def answer_of(
+    tokenizer: Any,
+    asked: Prompted,
+    prompt: Sequence[int],
+    tokens: Sequence[int],
+    ends: Sequence[int],
+) -> Answer:
+    """An answer up to the first token that ends it."""
+    first = next((n for n, token in enumerate(tokens) if token in ends), None)
+    kept = tokens if first is None else tokens[: first + 1]
+    text = tokenizer.decode(kept, skip_special_tokens=True)
+    return Answer(asked, prompt, kept, first is not None, text)
 
 
 def end_tokens(network: Any, tokenizer: Any) -> list[int]:

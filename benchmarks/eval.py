@@ -2,11 +2,15 @@
 
     python -m benchmarks.eval --lm-eval PYTHON [--exam mmlu --path mmlu.zip]
                               [--subjects a,b,c] [--limit 50] [--shots 5] [--model NAME]
+                              [--threads N] [--rounds 1] [--output eval]
 
 PYTHON is that of a virtual environment with lm-eval[hf]. It gets the same questions as a local task
-that it builds its own prompts for, and the same model in float32 on the same machine, in batches of
-the same size; weights are loaded before the clock starts on either side. Prints questions/s, their
-ratio and the agreement question by question, and writes benchmarks/results/eval.json.
+that it builds its own prompts for, and the same model in float32 on the same machine, with as many
+threads and in batches of the same size; weights are loaded before the clock starts on either side.
+Prints questions/s, their ratio and the agreement question by question, and writes
+benchmarks/results/OUTPUT.json. Seconds of the processor say more than those of the clock where the
+machine does other work beside; spinning threads count in them, so ask for one. With several rounds
+the two take turns, and times are medians.
 """
 
 import argparse
@@ -18,6 +22,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 DATA = "../shared/data/exams/mmlu.zip"
@@ -37,12 +42,12 @@ torch.set_num_threads(int(threads))
 device = "cuda" if torch.cuda.is_available() else "cpu"
 lm = HFLM(pretrained=model, dtype="float32", batch_size=int(batch), device=device)
 tasks = json.load(open(folder + "/tasks.json"))
-began = time.perf_counter()
+began, began_cpu = time.perf_counter(), time.process_time()
 found = simple_evaluate(
     model=lm, tasks=tasks, num_fewshot=int(shots), bootstrap_iters=0, log_samples=True,
     task_manager=TaskManager(include_path=folder, include_defaults=False),
 )
-seconds = time.perf_counter() - began
+seconds = time.perf_counter() - began, time.process_time() - began_cpu
 scores = {
     task: [[pair[0] for pair in each["filtered_resps"]]
            for each in sorted(found["samples"][task], key=lambda each: each["doc_id"])]
@@ -54,9 +59,11 @@ json.dump({"seconds": seconds, "scores": scores}, open(folder + "/found.json", "
 
 Scores = Mapping[str, Sequence[Sequence[float]]]
 """Subject to each question's log-likelihoods, in order."""
+Seconds = tuple[float, float]
+"""By the clock, and of the processor."""
 
 
-def ours(exam: Any, model: str) -> tuple[float, Scores]:
+def ours(exam: Any, model: str) -> tuple[Seconds, Scores]:
     """(seconds, scores) of a prepared exam."""
     from domain.model_handle import ResolvedModel
     from entrypoints.container import make_container
@@ -68,7 +75,7 @@ def ours(exam: Any, model: str) -> tuple[float, Scores]:
         partial(container.open_scorer, resolved), partial(container.open_engine, resolved)
     )
     instruments.scorer()
-    began = time.perf_counter()
+    began, began_cpu = time.perf_counter(), time.process_time()
     scores: dict[str, list[list[float]]] = {}
     for task in exam.tasks:
         place = {item: number for number, item in enumerate(task.items)}
@@ -76,12 +83,12 @@ def ours(exam: Any, model: str) -> tuple[float, Scores]:
         for each in exam.measure(task, range(len(task.items)), model, instruments):
             found[place[each.item]] = each.detail["scores"]
         scores[task.subject] = found
-    return time.perf_counter() - began, scores
+    return (time.perf_counter() - began, time.process_time() - began_cpu), scores
 
 
 def theirs(
     python: str, exam: Any, examples: Mapping[str, Sequence[Any]], model: str, shots: int
-) -> tuple[float, Scores]:
+) -> tuple[Seconds, Scores]:
     """(seconds, scores) of lm-evaluation-harness on the same questions."""
     import torch
 
@@ -95,7 +102,8 @@ def theirs(
         arguments = [folder, path, str(shots), str(BATCH), str(torch.get_num_threads())]
         subprocess.run([python, "-c", THEIRS, *arguments], check=True, stdout=sys.stderr)
         found = json.loads((Path(folder) / "found.json").read_text())
-    return found["seconds"], {name[5:]: each for name, each in found["scores"].items()}
+    clock, processor = found["seconds"]
+    return (clock, processor), {name[5:]: each for name, each in found["scores"].items()}
 
 
 def write_tasks(folder: Path, exam: Any, examples: Mapping[str, Sequence[Any]]) -> None:
@@ -175,8 +183,11 @@ def measured(
     shots: int,
     limit: int,
     model: str,
+    rounds: int = 1,
 ) -> dict[str, float]:
-    """Both on the same questions."""
+    """Both on the same questions, in turns."""
+    import torch
+
     from domain.eval_spec import ExamSection
     from entrypoints.container import make_container
     from entrypoints.services.sit_exam import SitExam
@@ -190,15 +201,26 @@ def measured(
         subject: reader.read(exam.exam, path, exam.exam.examples_split, subject)[0]
         for subject in subjects
     }
-    our_seconds, mine = ours(exam, model)
-    their_seconds, other = theirs(python, exam, examples, model, shots)
+    turns = [
+        (ours(exam, model), theirs(python, exam, examples, model, shots)) for _ in range(rounds)
+    ]
+    (_, mine), (_, other) = turns[-1]
+    our_s, our_cpu_s = (median(each[0][0][n] for each in turns) for n in (0, 1))
+    their_s, their_cpu_s = (median(each[1][0][n] for each in turns) for n in (0, 1))
     found = agreement(exam, mine, other)
     count = found["questions"]
     return {
+        "subjects": len(subjects),
+        "shots": shots,
+        "threads": torch.get_num_threads(),
+        "rounds": rounds,
         **found,
-        "our_questions_per_s": count / our_seconds,
-        "their_questions_per_s": count / their_seconds,
-        "ratio": their_seconds / our_seconds,
+        "our_questions_per_s": count / our_s,
+        "their_questions_per_s": count / their_s,
+        "ratio": their_s / our_s,
+        "our_questions_per_cpu_s": count / our_cpu_s,
+        "their_questions_per_cpu_s": count / their_cpu_s,
+        "cpu_ratio": their_cpu_s / our_cpu_s,
     }
 
 
@@ -212,7 +234,14 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=50)
     parser.add_argument("--shots", type=int, default=5)
     parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--threads", type=int, help="of both; PyTorch's own number if not given")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--output", default="eval", help="name of the file of results")
     asked = parser.parse_args()
+    if asked.threads:
+        import torch
+
+        torch.set_num_threads(asked.threads)
     found = measured(
         asked.lm_eval,
         asked.exam,
@@ -221,11 +250,13 @@ def main() -> None:
         asked.shots,
         asked.limit,
         asked.model,
+        asked.rounds,
     )
     for name, value in found.items():
         print(f"{name:26} {value:.6g}")
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "eval.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    results = RESULTS / f"{asked.output}.json"
+    results.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -280,7 +280,8 @@ def _flips(pairs: Sequence[tuple[Measurement, Measurement]]) -> list[Flip]:
 def _by(found: Sequence[Measurement], part: str) -> dict[str, list[Measurement]]:
     groups: dict[str, list[Measurement]] = {}
     for each in found:
-        groups.setdefault(each.category if part == "category" else each.subject, []).append(each)
+        for name in (each.category, *each.also) if part == "category" else (each.subject,):
+            groups.setdefault(name, []).append(each)
     return dict(sorted(groups.items()))
 
 

@@ -10,6 +10,11 @@ EVAL_TEXTS: Mapping[str, ErrorText] = {
         "Give the folder or zip file the exam's authors publish, and a split they have.",
         3,
     ),
+    "exam-path-missing": ErrorText(
+        "There is no folder or zip file `{path}`.",
+        "Give the one the exam's authors publish.",
+        3,
+    ),
     "exam-undescribed": ErrorText(
         "There is no file `{path}` that describes an exam.",
         "`tune list exams` shows those that need no file.",
@@ -33,8 +38,8 @@ EVAL_TEXTS: Mapping[str, ErrorText] = {
         "Give one of them a `title`.",
     ),
     "eval-no-items": ErrorText(
-        "`{title}` has nothing that can be measured.",
-        "Look at its files: every row was left out.",
+        "`{title}` has nothing that can be measured: {first}.",
+        "Look at its files: every row was left out, and this is the first.",
     ),
     "eval-nothing-measured": ErrorText(
         "Nothing of `{title}` could be measured; the first item: {first}.",
@@ -114,7 +119,7 @@ EVAL_TEXTS: Mapping[str, ErrorText] = {
     ),
     "run-no-evaluation": ErrorText(
         "The run `{name}` is no finished evaluation: {kind}, {status}.",
-        "`tune runs` shows what each run is.",
+        "`tune runs` shows what each run is; `tune resume` takes up one that was cut off.",
     ),
     "human-two-models": ErrorText(
         "Two models are compared, and {count} are given.",

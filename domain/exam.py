@@ -20,6 +20,8 @@ class Subject:
     """What the prompt calls it."""
     category: str
     """The category it counts in."""
+    also: tuple[str, ...] = ()
+    """Further categories it counts in, which cut across the others."""
 
 
 @section

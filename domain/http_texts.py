@@ -25,6 +25,14 @@ HTTP_TEXTS: Mapping[str, ErrorText] = {
         "The newest are kept while the server runs, unless `store` is false; send the input whole.",
         3,
     ),
+    "response-running": ErrorText(
+        "The response `{id}` is not finished yet.",
+        "Wait until its status is completed, or POST /v1/responses/{id}/cancel.",
+    ),
+    "response-not-background": ErrorText(
+        "The response `{id}` was not made in the background, so it cannot be cancelled.",
+        "Ask with `background` true, or close the connection to end an answer.",
+    ),
     "job-missing": ErrorText(
         "There is no fine-tuning job `{id}`.", "GET /v1/fine_tuning/jobs lists those there are.", 3
     ),

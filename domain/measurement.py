@@ -5,7 +5,7 @@ comparisons and reports are made once for all of them.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -59,6 +59,8 @@ class Measurement:
     """The figure that is averaged."""
     weight: float = 1.0
     """How much it counts."""
+    also: Sequence[str] = ()
+    """Further categories of the subject."""
     length: int = 0
     """Length of the item, in the evaluation's unit."""
     detail: Mapping[str, Json] = field(default_factory=dict)

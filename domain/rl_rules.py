@@ -68,6 +68,24 @@ def _shared_base(c: RuleContext) -> Facts | None:
     return None if untouched else {"method": c.spec.method.name}
 
 
+def _engine(c: RuleContext) -> Facts | None:
+    if c.trainer is None or not _writes(c) or _options(c)["engine"] != "vllm":
+        return None
+    model, method = c.spec.model, c.spec.method
+    beyond = {
+        f"method.name={method.name}": method.name != "lora",
+        "method.dora": method.options.get("dora"),
+        "method.extra": method.options.get("extra"),
+        f"method.init={method.options.get('init')}": c.trainer.changes_base,
+        "quantization.name": c.spec.quantization is not None,
+        "model.adapters": model.adapters,
+        "model.rope": model.rope is not None,
+        "model.new_tokens": model.new_tokens,
+    }
+    what = next((name for name, asked in beyond.items() if asked), None)
+    return {"what": what} if what else None
+
+
 def _options(c: RuleContext) -> Mapping[str, Any]:
     return c.spec.stage.options
 
@@ -80,5 +98,6 @@ RL_RULES: Sequence[Rule] = (
     Rule(id="rule-rl-attention", field="model.attention", breach=_attention),
     Rule(id="rule-rl-one-pass", field="optimizer.name", breach=_one_pass),
     Rule(id="rule-rl-reference", field="stage.name", breach=_reference),
+    Rule(id="rule-rl-engine", field="stage.name", breach=_engine),
     Rule(id="rule-rl-shared-base", field="method.name", breach=_shared_base),
 )

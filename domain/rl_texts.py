@@ -52,6 +52,21 @@ RL_TEXTS: Mapping[str, ErrorText] = {
         "change too.",
         "Use method.name=lora with init zero, or a reward model trained with method full.",
     ),
+    "rule-rl-engine": ErrorText(
+        "vLLM writes answers with one LoRA adapter over the model as it is stored, and {what} asks "
+        "for more.",
+        "Leave it out, or set stage.engine=transformers.",
+    ),
+    "vllm-missing": ErrorText(
+        "`{feature}` needs vLLM, and {python} does not have it.",
+        "Install vLLM in an environment of its own and name its interpreter with "
+        "HEXTUNE_VLLM_PYTHON.",
+    ),
+    "vllm-refused": ErrorText(
+        "vLLM refused to write answers: {reason}.",
+        "Mend HEXTUNE_VLLM_ARGS, or set stage.engine=transformers.",
+        75,
+    ),
     "reward-pattern": ErrorText(
         "`{pattern}` is no regular expression: {reason}.",
         "Mend it; quote it in YAML with single quotes.",

@@ -220,12 +220,6 @@ RULE_TEXTS: Mapping[str, ErrorText] = {
         "Ranks shall shrink from {start} to {rank} on average, which leaves nothing to take away.",
         "Set method.start_rank to more than method.rank.",
     ),
-    "rule-packed-on-cpu": ErrorText(
-        "Method {method} as asked reads packed weights in every step, and on a CPU evaluating "
-        "changes how they are packed.",
-        "Leave evaluation out (data.eval, data.eval_fraction), set method.dora=false and "
-        "method.init=zero, or leave quantization out.",
-    ),
     "rule-quantized-base": ErrorText(
         "Method {method} as asked changes the base weights, which quantization "
         "{quantizer} has packed.",

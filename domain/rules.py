@@ -11,7 +11,6 @@ from domain.budget import remedies, shown_bytes
 from domain.dataset import DatasetKind
 from domain.errors import Place, Problem, problem
 from domain.float8 import FLOAT8_RULE
-from domain.hardware import DeviceKind
 from domain.initial_rules import INITIAL_RULES
 from domain.optimizer_rules import OPTIMIZER_RULES
 from domain.parallel_rules import PARALLEL_RULES
@@ -142,16 +141,6 @@ def _packed_adapters(c: RuleContext) -> Facts | None:
     return {"quantizer": c.packer} if merged > 0 else None
 
 
-def _packed_on_cpu(c: RuleContext) -> Facts | None:
-    """bitsandbytes repacks weights on a CPU when it evaluates, and PEFT then reads them wrong."""
-    if c.spec.quantization is None or c.hardware.kind is not DeviceKind.CPU or c.trainer is None:
-        return None
-    evaluates = c.spec.data.eval or c.spec.data.eval_fraction is not None or c.trainer.start_tokens
-    writes = c.trainer.eats is DatasetKind.PROMPT
-    wrong = c.trainer.reads_packed and (evaluates or writes)
-    return {"method": c.spec.method.name} if wrong else None
-
-
 def _start_tokens(c: RuleContext) -> Facts | None:
     if c.trainer is None or c.data is None or c.data.trained_tokens >= c.trainer.start_tokens:
         return None
@@ -269,7 +258,6 @@ RULES: Sequence[Rule] = (
     Rule(id="rule-packed-dora", field="method.name", breach=_packed_dora),
     Rule(id="rule-packed-needed", field="method.name", breach=_packed_needed),
     Rule(id="rule-packed-adapters", field="model.adapters", breach=_packed_adapters),
-    Rule(id="rule-packed-on-cpu", field="method.name", breach=_packed_on_cpu),
     Rule(id="rule-start-tokens", field="method.name", breach=_start_tokens),
     *OPTIMIZER_RULES,
     Rule(

@@ -36,3 +36,11 @@ class AdapterHost(Protocol):
 
     def remove_model(self, name: str) -> None:
         """Answer as it no more; nobody may be asking it."""
+
+
+@runtime_checkable
+class Supervised(Protocol):
+    """An engine that may be away for a while, as it is started again by itself."""
+
+    def check(self) -> None:
+        """Raises HextuneError while it cannot answer."""

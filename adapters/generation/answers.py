@@ -28,6 +28,7 @@ class AnswerText:
         self._calls = calls
         self._stops = StopTexts(stop)
         self._reasoning = reasoning
+        self._echoing = echoed > 0
         self._read = echoed
         """Characters so far, those of an echoed prompt included."""
         self._given = echoed
@@ -48,6 +49,15 @@ class AnswerText:
         delta = self._apart(TextDelta(text=safe, logprobs=self._ready(safe)))
         told = delta.text or delta.reasoning or delta.tool_calls or delta.logprobs
         return delta if told else None
+
+    def end(self, drawn: Drawn) -> None:
+        """Take the token that ends the answer: it has no text.
+
+        Behind an echoed prompt it is told, as clients that read the prompt's log-probabilities
+        leave out as many tokens at the end as they had drawn.
+        """
+        if self._echoing and drawn.logprob is not None:
+            self._pending.append(self._told(drawn, self._read))
 
     def finish(self, reason: FinishReason, prompt_tokens: int, tokens: int) -> TextDelta:
         """The last piece."""
@@ -109,6 +119,7 @@ def pieces(
         count += 1
         ended = drawn.token in ends
         if ended:
+            answer.end(drawn)
             break
         delta = answer.feed(drawn)
         if delta is not None:

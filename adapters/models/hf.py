@@ -15,11 +15,11 @@ from adapters.models.attention_kernels import implementation, kernels_of
 from adapters.models.builtin import PREFIX, builtin_folder, cache_folder
 from adapters.models.converting import remote_code_error
 from adapters.models.experts import expert_count, gives_router_loss, taken_for_experts
-from adapters.models.freed_memory import keep_only_weights
 from adapters.models.gguf_files import SUFFIX, gguf_folder
 from adapters.models.merging import merge_and_compare
 from adapters.models.multimodal import MultimodalEncoder, chat_tokenizer
 from adapters.models.new_tokens import grow, resized, token_parts, with_tokens
+from adapters.models.packed_training import make_ready
 from adapters.models.packing import pack_and_compare
 from adapters.models.processors import load_processor, media_kinds
 from adapters.models.rendering import HfEncoder
@@ -151,8 +151,8 @@ class HfModelBackend:
         else:
             settings["attn_implementation"] = implementation(model.attention, model.s2_group)
             network = load_network(handle, dtype=precision.weights, **settings)
-        if quantization is not None:
-            keep_only_weights(network)
+        if quantization is not None or handle.packed is not None:
+            make_ready(network)
         if handle.media:
             processor = processor_of(handle)
             return HfLoaded(handle, network, processor.tokenizer, processor)

@@ -1,7 +1,9 @@
 """The HTTP application, and running it until someone ends it."""
 
+import logging
 import signal
 import sys
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from domain.files import LIMIT_BYTES
 from entrypoints.container import Container
 from entrypoints.http_api.auth import RequireKey
 from entrypoints.http_api.door import Door, EngineSlot
-from entrypoints.http_api.errors import install_handlers
+from entrypoints.http_api.errors import install_handlers, log
 from entrypoints.http_api.limits import NoPauses
 from entrypoints.http_api.listen import listen, url
 from entrypoints.http_api.routes.chat import chat_routes
@@ -138,13 +140,14 @@ def _running(app: FastAPI, listener: socket) -> Iterator[_Running]:
             app,
             loop="asyncio",
             ws="none",
-            lifespan="off",
+            lifespan="on",
             log_level="warning",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=DRAIN_S,
         )
     )
+    log.addFilter(_is_no_break)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="http")
     thread.start()
     try:
@@ -152,6 +155,13 @@ def _running(app: FastAPI, listener: socket) -> Iterator[_Running]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+def _is_no_break(record: logging.LogRecord) -> bool:
+    """Whether a record is more than what a second signal broke off, as it was to."""
+    told = record.exc_info[0] if record.exc_info else None
+    # the application's own end is told as text
+    return told is not CancelledError and not record.getMessage().endswith("CancelledError\n")
 
 
 @contextmanager

@@ -35,6 +35,7 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "file-too-large": 413,
     "request-too-slow": 408,
     "engine-busy": 429,
+    "response-running": 409,
 }
 OPENAI_CODES: Mapping[str, str] = {"access-denied": "invalid_api_key"}
 HEADERS_OF_STATUS: Mapping[int, Mapping[str, str]] = {
@@ -91,6 +92,14 @@ def error_reply(
 def unexpected(error: Exception) -> HextuneError:
     """What a caller learns of a defect: its kind. The server's log has the rest."""
     return fail("unexpected", reason=type(error).__name__, log="that `tune serve` logged to")
+
+
+def broken_off(error: Exception) -> HextuneError:
+    """What a caller learns of an answer that ended before its end; a defect goes to the log."""
+    if isinstance(error, HextuneError):
+        return error
+    log.error("An answer broke off", exc_info=error)
+    return unexpected(error)
 
 
 def parameter_error(error: RequestValidationError) -> HextuneError:

@@ -12,10 +12,9 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from domain.errors import HextuneError
 from domain.sampling import GenerationRequest, TextDelta
 from entrypoints.http_api.answers import Pieces, answering
-from entrypoints.http_api.errors import error_body, log, status_of, unexpected
+from entrypoints.http_api.errors import broken_off, error_body, status_of
 from entrypoints.http_api.schema.replies import Reply
 from ports.inference import InferenceBackend
 from ports.texts import Translator
@@ -92,11 +91,7 @@ class AnswerStream(Response):
 
     def failure(self, scope: Scope, error: Exception) -> Reply:
         """What is told of an answer that broke off."""
-        if isinstance(error, HextuneError):
-            shown = error
-        else:
-            log.error("An answer broke off", exc_info=error)
-            shown = unexpected(error)
+        shown = broken_off(error)
         language = self._translator.choose(Headers(scope=scope).get("accept-language"))
         return error_body(self._translator, language, shown, status_of(shown))
 

@@ -237,6 +237,8 @@ class _Ledger:
     """Items on record as excluded."""
     step: int = 0
     """Measurements and exclusions, those of earlier workers included."""
+    found: int = 0
+    """Those of earlier workers."""
     measured: int = 0
     """What this worker measured."""
     began: float = 0.0
@@ -251,7 +253,7 @@ class _Ledger:
             row = json.loads(line)
             self.excluded.setdefault(row["evaluation"], {})[row["line"]] = None
             self.given_up.add((row["evaluation"], row["item"], row["model"]))
-        self.step = len(self.done) + len(self.given_up)
+        self.step = self.found = len(self.done) + len(self.given_up)
         self.began = self.told = self.surroundings.now()
 
     def has(self, title: str, item: str, model: str) -> bool:
@@ -275,7 +277,7 @@ class _Ledger:
         now = self.surroundings.now()
         if now - self.told >= PROGRESS_S or self.step == self.job.total_steps:
             self.told = now
-            per_s = self.measured / max(now - self.began, 1e-9)
+            per_s = (self.step - self.found) / max(now - self.began, 1e-9)
             self.jobs.append(
                 self.job,
                 EventKind.PROGRESS,

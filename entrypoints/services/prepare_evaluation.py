@@ -13,6 +13,7 @@ from domain.eval_spec import (
     ExamSection,
     JudgedSection,
     Kind,
+    PerplexitySection,
     ProblemSection,
     ProgramSection,
 )
@@ -32,6 +33,9 @@ from ports.inference import InferenceBackend
 from ports.model import ModelBackend
 from ports.program_checker import ProgramChecker
 from ports.text_metrics import TextMetrics
+
+NO_ROWS = "its files have no rows"
+"""Said where nothing is left out and nothing is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,10 @@ class PrepareEvaluation:
                 place = Place(field=f"{key}.title")
                 problems.append(problem("eval-title-twice", place, title=made.about.title))
             if not made.tasks:
-                place = Place(field=key)
-                problems.append(problem("eval-no-items", place, title=made.about.title))
+                place, (first, *_) = Place(field=key), (*made.about.excluded, NO_ROWS)
+                problems.append(
+                    problem("eval-no-items", place, title=made.about.title, first=first)
+                )
             found.append(made)
         if problems:
             raise HextuneError(problems)
@@ -77,6 +83,9 @@ class PrepareEvaluation:
     def _prepared(
         self, asked: Kind, key: str, spec: EvalSpec, resolved: ResolvedModel | None
     ) -> Evaluation:
+        chats = resolved is None or resolved.handle.has_chat_template
+        if not chats and not isinstance(asked, ExamSection | PerplexitySection):
+            raise fail("model-not-chat", Place(field=key), name=spec.model.name)
         if isinstance(asked, ProblemSection):
             return SolveProblems(self.rows)(asked, key)
         if isinstance(asked, AnswerSection):

@@ -75,6 +75,9 @@ class RateAnswers:
         first, second = (self.resolve(name) for name in asked.models)
         if first.label == second.label:
             raise fail("human-same-model", name=first.label)
+        for model in (first, second):
+            if not model.handle.has_chat_template:
+                raise fail("model-not-chat", name=model.label)
         labels = (first.label, second.label)
         source = DataSource(path=asked.prompts, prompts=True)
         rows, _ = asked_rows(self.rows, (source,), asked.limit, compared=False)

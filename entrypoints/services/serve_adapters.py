@@ -13,7 +13,7 @@ from domain.errors import fail
 from domain.fine_tuning import parsed_name
 from domain.sampling import GenerationRequest, ServedModel, TextDelta
 from entrypoints.services.fine_tuned_models import FineTunedModels
-from ports.inference import AdapterHost, InferenceBackend
+from ports.inference import AdapterHost, InferenceBackend, Supervised
 from ports.meter import Meter
 from ports.tokens import Embedder, TextTokens
 
@@ -45,6 +45,19 @@ class ServeAdapters:
     def models(self) -> Sequence[ServedModel]:
         """What the engine was started with, then every finished adapter over its base."""
         return [*self._fixed.values(), *self._tuned.over(self.base)]
+
+    def check(self) -> None:
+        """Raises HextuneError while the engine cannot answer."""
+        if isinstance(self.engine, Supervised):
+            self.engine.check()
+
+    def check_model(self, name: str) -> None:
+        """Raises HextuneError where a model is not answered, or cannot be."""
+        if self.is_fixed(name):
+            return
+        if parsed_name(name) is None:
+            raise fail("model-not-served", name=name, names=", ".join(self._fixed))
+        self._tuned.resolve(name, self.base)
 
     def is_fixed(self, name: str) -> bool:
         """Whether the engine was started with a model."""

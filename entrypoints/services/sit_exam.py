@@ -46,6 +46,7 @@ class Exam:
             prefix=self.prefixes[task.subject],
             items=[ScoredItem(text=self.exam.ask(each), continuations=options) for each in asked],
         )
+        subject = self.exam.subjects[task.subject]
         for number, scores in instruments.scorer().score(group, model):
             question = asked[number]
             if scores is None:
@@ -57,7 +58,8 @@ class Exam:
                 item=task.items[wanted[number]],
                 model=model,
                 subject=task.subject,
-                category=self.exam.subjects[task.subject].category,
+                category=subject.category,
+                also=subject.also,
                 value=float(answered.right),
                 length=len(group.items[number].text),
                 detail=answered.as_json(),
@@ -89,7 +91,8 @@ class SitExam:
                     exam, asked.path, asked.split or exam.split, subject
                 )
             except HextuneError as error:
-                problems += error.problems
+                # a folder that is not there is missing for every subject
+                problems += [each for each in error.problems if each not in problems]
                 continue
             questions[subject] = found[: asked.limit]
             faults += wrong

@@ -52,6 +52,16 @@ def test_every_exam_of_the_catalogue_is_whole(name: str) -> None:
     assert exam.continuations()
 
 
+@pytest.mark.parametrize(
+    ("name", "category", "count"), [("cmmlu", "China specific", 15), ("ceval", "Hard", 8)]
+)
+def test_categories_that_cut_across_the_others_are_the_authors(
+    name: str, category: str, count: int
+) -> None:
+    also = [each.also for each in FILES.describe(name).subjects.values() if each.also]
+    assert also == [(category,)] * count
+
+
 def test_mmlu_is_asked_as_its_authors_ask(tmp_path: Path) -> None:
     exam = FILES.describe("mmlu")
     (asked,), _ = FILES.read(exam, str(mmlu(tmp_path, ROW)), "test", "anatomy")
@@ -101,6 +111,7 @@ def test_rows_that_are_no_questions_are_listed_with_their_place(tmp_path: Path) 
     text = (
         ROW + '"A question\nof two lines",a,b,c,d,A\n'
         ",a,b,c,d,A\n" + "No option B?,a,,c,d,A\n" + "Outside?,a,b,c,d,E\n" + "Short?,a,b\n"
+        "No options?\n" + "Answer?,a,b,c,d,\n"
     )
     found, faults = FILES.read(FILES.describe("mmlu"), str(mmlu(tmp_path, text)), "test", "anatomy")
     assert [each.place for each in found] == [
@@ -112,6 +123,8 @@ def test_rows_that_are_no_questions_are_listed_with_their_place(tmp_path: Path) 
         "test/anatomy_test.csv:5 option B is empty",
         "test/anatomy_test.csv:6 the answer 'E' is none of A, B, C, D",
         "test/anatomy_test.csv:7 option C is empty",
+        "test/anatomy_test.csv:8 it has no options",
+        "test/anatomy_test.csv:9 it has no answer",
     ]
 
 
@@ -119,9 +132,11 @@ def test_a_zip_is_read_like_its_folder(tmp_path: Path) -> None:
     folder = mmlu(tmp_path, ROW)
     with zipfile.ZipFile(tmp_path / "mmlu.zip", "w") as archive:
         archive.write(folder / "test" / "anatomy_test.csv", "data/test/anatomy_test.csv")
+    zipfile.ZipFile(tmp_path / "mmlu.zip").extractall(tmp_path / "unpacked")
     exam = FILES.describe("mmlu")
-    unpacked = FILES.read(exam, str(folder), "test", "anatomy")
-    assert FILES.read(exam, str(tmp_path / "mmlu.zip"), "test", "anatomy") == unpacked
+    plain = FILES.read(exam, str(folder), "test", "anatomy")
+    for place in ("mmlu.zip", "unpacked", "unpacked/data"):
+        assert FILES.read(exam, str(tmp_path / place), "test", "anatomy") == plain
 
 
 @pytest.mark.parametrize(
@@ -140,6 +155,12 @@ def test_a_file_that_cannot_be_read_is_an_error(
     with pytest.raises(HextuneError) as caught:
         FILES.read(FILES.describe("mmlu"), str(tmp_path), "test", "anatomy")
     assert codes(caught) == [code]
+
+
+def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(HextuneError) as caught:
+        FILES.read(FILES.describe("mmlu"), str(tmp_path / "gone.zip"), "test", "anatomy")
+    assert codes(caught) == ["exam-path-missing"]
 
 
 def test_a_zip_without_the_file_is_an_error(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from adapters.catalog import FolderCatalog
-from adapters.engines.vllm import PYTHON
 from adapters.hardware import TorchHardware
 from adapters.models.hf import HfModelBackend
 from adapters.remote_engine import RemoteEngine
+from adapters.vllm_command import PYTHON
 from domain.conversation import Conversation, Message, Role
 from domain.errors import HextuneError
 from domain.model_handle import ResolvedModel
@@ -298,6 +298,18 @@ def test_an_echoed_prompt_is_scored(local: InferenceBackend, plain: Any) -> None
     expected = [float(logps[place, token]) for place, token in enumerate(ids[1:])]
     assert [each.logprob for each in told[1:]] == pytest.approx(expected, abs=1e-3)
     assert (deltas[-1].completion_tokens, deltas[-1].finish_reason) == (0, "length")
+
+
+def test_behind_an_echoed_prompt_the_end_is_told(local: InferenceBackend, plain: Any) -> None:
+    """lm-evaluation-harness drops the last of the log-probabilities as the one it had drawn."""
+    end = plain[1].eos_token_id
+    asked = {"logprobs": 1, "max_tokens": 1, "logit_bias": ((end, 100.0),)}
+    deltas = complete(local, QUESTION, echo=True, **asked)
+    assert text_of(deltas) == QUESTION
+    assert len(logprobs(deltas)) == len(plain[1](QUESTION)["input_ids"]) + 1
+    assert logprobs(deltas)[-1].offset == len(QUESTION)
+    assert (deltas[-1].completion_tokens, deltas[-1].finish_reason) == (1, "stop")
+    assert logprobs(complete(local, QUESTION, **asked)) == []
 
 
 def test_a_bias_forces_and_forbids(local: InferenceBackend, plain: Any) -> None:

@@ -160,6 +160,28 @@ def test_an_adapter_learns_over_packed_weights_of_the_planned_size(
     assert {str(weight.dtype) for weight in saved.values()} == {"torch.float32"}
 
 
+@pytest.mark.parametrize("method", [{"name": "lora"}, {"name": "lora", "dora": True}])
+def test_evaluating_in_between_changes_nothing_of_what_is_learned(
+    container: Container,
+    tiny_model: Path,
+    rows_file: Path,
+    tmp_path: Path,
+    method: dict[str, Any],
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    found = []
+    for evaluates in (False, True):
+        data = {"train": [{"path": str(rows_file)}]}
+        data |= {"eval": [{"path": str(rows_file)}]} if evaluates else {}
+        bits = {"name": "bitsandbytes"}
+        asked = planned(
+            container, tiny_model, rows_file, quantization=bits, method=method, data=data
+        )
+        _, events = run(container, asked, tmp_path / f"run-{evaluates}")
+        found.append(losses(events))
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(("settings", "expected"), CHECKPOINTS.values(), ids=CHECKPOINTS.keys())
 def test_a_packed_checkpoint_is_recognised_and_its_bytes_counted(
     container: Container,

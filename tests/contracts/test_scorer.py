@@ -195,10 +195,9 @@ def test_token_scores_are_those_of_plain_forwards(
         assert found[number] == pytest.approx(plain.of_tokens(row.ids, counted), abs=1e-2, rel=1e-6)
 
 
-def test_the_common_beginning_is_read_once(
-    real: scorers.Scorer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Tokens that go through the network grow with the questions, not with the examples."""
+@pytest.fixture
+def seen(real: scorers.Scorer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tokens have gone through the network, padding counted."""
     network, seen = real._network, [0]
 
     def counting(*arguments: Any, **named: Any) -> Any:
@@ -207,6 +206,18 @@ def test_the_common_beginning_is_read_once(
 
     counting.disable_adapter = network.disable_adapter  # type: ignore[attr-defined]
     monkeypatch.setattr(real, "_network", counting)
+    return seen
+
+
+def test_little_of_what_is_read_is_padding(real: scorers.Scorer, seen: list[int]) -> None:
+    texts = [f"{'it is ' * 4**n}Answer:" for n in (0, 0, 1, 1, 2, 2)]
+    items = [ScoredItem(text=text, continuations=(" A", " B")) for text in texts]
+    scores(real, "", "tuned", items)
+    assert seen[0] <= sum(len(real._ids(text)) for text in {*texts}) * 1.25
+
+
+def test_the_common_beginning_is_read_once(real: scorers.Scorer, seen: list[int]) -> None:
+    """Tokens that go through the network grow with the questions, not with the examples."""
     cost = []
     for prefix in (SHOT, SHOT * 5):
         seen[0] = 0

@@ -18,7 +18,10 @@ WRITES = replace(FACTS, eats=DatasetKind.PROMPT, answers=2, answer_tokens=16)
 
 
 def stage(**options: Any) -> Choice:
-    return Choice("grpo", {"minibatches": 1, "rewards": (), **options})
+    return Choice("grpo", {"minibatches": 1, "rewards": (), "engine": "transformers", **options})
+
+
+VLLM = stage(engine="vllm")
 
 
 def of_spec(trainer: TrainerFacts = WRITES, **changes: Any) -> RuleContext:
@@ -74,6 +77,21 @@ RL_CASES: list[tuple[str, RuleContext, RuleContext]] = [
         of_spec(replace(WRITES, optimizer_needs=(Need.UNSCALED,))),
     ),
     ("rule-rl-reference", answered(" "), answered("4")),
+    (
+        "rule-rl-engine",
+        of_spec(replace(WRITES, changes_base=True), stage=VLLM),
+        of_spec(WRITES, stage=VLLM),
+    ),
+    (
+        "rule-rl-engine",
+        of_spec(stage=VLLM, method=Choice("lora", {"dora": True})),
+        of_spec(stage=VLLM, method=Choice("lora", {"dora": False})),
+    ),
+    (
+        "rule-rl-engine",
+        of_spec(stage=VLLM, model=ModelSection(name="fake", adapters=("first",))),
+        of_spec(model=ModelSection(name="fake", adapters=("first",))),
+    ),
     (
         "rule-rl-shared-base",
         of_spec(replace(SHARES, changes_base=True)),

@@ -39,6 +39,14 @@ def test_an_exam_is_averaged_as_its_authors_do(how: str, overall: float) -> None
     assert result.comparison is None
 
 
+def test_a_subject_counts_in_every_category_it_names_and_once_overall() -> None:
+    items = tuple(replace(each, also=("China specific",)) for each in LAW)
+    found = result_of(replace(EXAM, measurements=(*items, *MATHS)), ["base"], BY).models["base"]
+    counted = {name: each.items for name, each in found.categories.items()}
+    assert counted == {"China specific": 4, "Other": 4, "STEM": 2}
+    assert (found.overall.items, found.overall.value) == (6, 3 / 6)
+
+
 def test_lengths_are_binned_by_count() -> None:
     items = tuple(made(f"{n}", float(n >= 8), length=10 * n) for n in range(10))
     (bins,) = [result_of(replace(EXAM, measurements=items), ["base"], BY).models["base"].lengths]

@@ -56,7 +56,6 @@ SHIFTED = replace(FACTS, changes_base=True)
 STACKED = replace(HANDLE, adapters=("a",))
 CONTINUED = replace(FACTS, continues=True)
 READING = replace(FACTS, reads_packed=True)
-HOLDING_OUT = data_section(eval_fraction=0.5)
 PAIRS = replace(FACTS, eats=DatasetKind.PREFERENCE)
 PACKED = BatchingSection(packing=True)
 BY_LENGTH = BatchingSection(group_by_length=True)
@@ -250,11 +249,6 @@ CASES: list[tuple[str, RuleContext, RuleContext]] = [
         "rule-packed-adapters",
         replace(precision("mixed", quantization=BITS), model=STACKED),
         replace(precision("mixed", quantization=BITS), model=STACKED, trainer=CONTINUED),
-    ),
-    (
-        "rule-packed-on-cpu",
-        replace(precision("mixed", quantization=BITS, data=HOLDING_OUT), trainer=READING),
-        replace(precision("mixed", quantization=BITS), trainer=READING),
     ),
     (
         "rule-start-tokens",

@@ -83,7 +83,7 @@ def serving(
             app,
             loop="asyncio",
             ws="none",
-            lifespan="off",
+            lifespan="on",
             log_level="critical",
             timeout_graceful_shutdown=5,
         )

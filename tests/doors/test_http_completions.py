@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import BadRequestError
@@ -25,7 +24,7 @@ from entrypoints.http_api.schema.completions import CompletionBody, read_complet
 from entrypoints.http_api.schema.fields import Treatment
 from entrypoints.http_api.schema.texts import EMBEDDING_FIELDS, EmbeddingBody
 from tests.doors.http_server import client, echo_engine, serving
-from tests.doors.test_http_schema import OPENAPI, properties
+from tests.doors.openai_spec import fields_of
 
 TEXT = "What is the capital of the question?"
 
@@ -179,11 +178,7 @@ def test_an_id_beyond_the_vocabulary_is_refused(address: str) -> None:
 def test_every_field_of_openais_api_is_classified(name: str, fields: Any, body: Any) -> None:
     named = {each for each, rule in fields.items() if rule.treatment is Treatment.HONOURED}
     assert named == set(body.model_fields)
-    if not OPENAPI.exists():
-        pytest.skip("OpenAI's API description is not beside this checkout")
-    text = OPENAPI.read_text(encoding="utf-8")
-    schemas = yaml.load(text, Loader=yaml.CSafeLoader)["components"]["schemas"]
-    assert set(fields) == set(properties(schemas, schemas[name]))
+    assert set(fields) == fields_of(name)
 
 
 def test_tokens_there_and_back(address: str, tiny: Any) -> None:

@@ -18,6 +18,7 @@ from domain.events import EventKind
 from domain.job import JobStatus, WorkerId
 from entrypoints.container import Container
 from tests.doors.http_server import body, client, echo_engine, serving
+from tests.doors.openai_spec import faults
 from tests.doors.tuning_server import chat_row, error_in, lines, pair_row, tuning_container
 from tests.fakes.processes import FakeLauncher
 
@@ -349,6 +350,9 @@ def test_checkpoints_that_are_there_are_listed(waiting: Tuning) -> None:
     assert [each.step_number for each in found] == [3, 2]
     assert found[0].metrics.train_loss == pytest.approx(1 / 3)
     assert found[0].fine_tuned_model_checkpoint == f"ft:fake:hextune::{run.id}:ckpt-step-3"
+    reply = httpx.get(f"{waiting.address}{JOBS}/{run.id}/checkpoints").json()
+    named = "#/components/schemas/ListFineTuningJobCheckpointsResponse"
+    assert list(faults(named, reply)) == []
 
 
 def test_a_model_is_deleted_and_its_run_stays(tuning: Tuning) -> None:

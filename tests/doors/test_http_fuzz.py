@@ -1,6 +1,7 @@
 """Requests made out of our own OpenAPI document, valid and not: none may break the server."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
@@ -8,8 +9,7 @@ import pytest
 import schemathesis
 from schemathesis.checks import not_a_server_error
 
-from entrypoints.http_api.app import make_app
-from tests.doors.http_server import echo_engine
+from tests.doors.http_server import echo_engine, serving
 from tests.doors.tuning_server import tuning_container
 
 EXAMPLES = int(os.environ.get("HEXTUNE_FUZZ", "4"))
@@ -17,11 +17,10 @@ EXAMPLES = int(os.environ.get("HEXTUNE_FUZZ", "4"))
 
 
 @pytest.fixture(scope="module")
-def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     container = tuning_container(tmp_path_factory.mktemp("runs"))
-    return schemathesis.openapi.from_asgi(
-        "/openapi.json", make_app(container, echo_engine(), api_key=None)
-    )
+    with serving(echo_engine(), container=container) as address:
+        yield schemathesis.openapi.from_url(f"{address}/openapi.json")
 
 
 schema = schemathesis.pytest.from_fixture("document")

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from domain.errors import fail
 from entrypoints.http_api import limits
 from entrypoints.http_api.routes.metrics import CONTENT_TYPE
 from tests.doors.http_server import ScriptedEngine, body, client, echo_engine, serving
@@ -77,6 +78,20 @@ def test_health_tells_alive_and_ready(tmp_path: Path) -> None:
         for path, said in (("", "ready"), ("/ready", "ready"), ("/live", "live")):
             reply = httpx.get(f"{address}/health{path}")
             assert (reply.status_code, reply.json()) == (200, {"status": said})
+
+
+class Away(ScriptedEngine):
+    """An engine that is started again by itself."""
+
+    def check(self) -> None:
+        raise fail("model-loading")
+
+
+def test_an_engine_that_starts_again_is_not_ready(tmp_path: Path) -> None:
+    with serving(Away(), container=tuning_container(tmp_path)) as address:
+        found = {path: httpx.get(f"{address}/health{path}") for path in ("", "/ready", "/live")}
+    assert [reply.status_code for reply in found.values()] == [503, 503, 200]
+    assert found[""].json() == {"status": "loading"}
 
 
 def test_a_body_that_stops_coming_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

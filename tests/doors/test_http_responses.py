@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
 import pytest
-import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
@@ -20,7 +20,7 @@ from entrypoints.http_api.schema.fields import Treatment
 from entrypoints.http_api.schema.response_fields import RESPONSE_FIELDS
 from entrypoints.http_api.schema.responses import ResponseBody, read_response
 from tests.doors.http_server import ScriptedEngine, client, echo_engine, serving
-from tests.doors.test_http_schema import OPENAPI, properties
+from tests.doors.openai_spec import fields_of
 
 ADD: Any = {
     "type": "function",
@@ -49,11 +49,7 @@ def refused(**fields: Any) -> list[tuple[str | None, str]]:
 
 
 def test_every_field_of_openais_api_is_classified() -> None:
-    if not OPENAPI.exists():
-        pytest.skip("OpenAI's API description is not beside this checkout")
-    text = Path(OPENAPI).read_text(encoding="utf-8")
-    schemas = yaml.load(text, Loader=yaml.CSafeLoader)["components"]["schemas"]
-    official = set(properties(schemas, schemas["CreateResponse"]))
+    official = fields_of("CreateResponse")
     assert len(official) > 25
     assert set(RESPONSE_FIELDS) == official
 
@@ -133,6 +129,37 @@ def test_a_stream_of_calls_has_openais_events_in_their_order(address: str) -> No
         EVENT.validate_python(each)
     assert found[2]["item"]["arguments"] == ""
     assert found[-1]["response"]["output"][0]["arguments"] == '{"a": 1}'
+
+
+SPOKEN = st.lists(st.text(max_size=20) | st.sampled_from([CALL, CALL[:20], CALL[11:], "🙂 文"]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(said=SPOKEN, limit=st.none() | st.integers(1, 6), with_tools=st.booleans())
+def test_streamed_pieces_join_to_the_unstreamed_response(
+    address: str, said: list[str], limit: int | None, with_tools: bool
+) -> None:
+    asked = {"input": "".join(said), "tools": [ADD] if with_tools else []}
+    whole = post(address, max_output_tokens=limit, **asked).json()
+    found = events(address, max_output_tokens=limit, **asked)
+    assert found[-1]["type"] == f"response.{whole['status']}"
+    assert found[-1]["response"]["usage"] == whole["usage"]
+    output = [contents(item) for item in whole["output"]]
+    assert [contents(item) for item in found[-1]["response"]["output"]] == output
+    deltas = [""] * len(output)
+    for each in found:
+        if each["type"].endswith(".delta"):
+            deltas[each["output_index"]] += each["delta"]
+    assert deltas == [text for _, text, _ in output]
+    if limit is None and not with_tools:
+        assert deltas == [asked["input"]]
+
+
+def contents(item: dict[str, Any]) -> tuple[str, str, str]:
+    """(kind, what it says, how it ended): all of an item but its ids."""
+    if item["type"] == "function_call":
+        return item["name"], item["arguments"], item["status"]
+    return item["type"], "".join(part["text"] for part in item["content"]), item["status"]
 
 
 def test_the_official_client_gathers_a_stream(address: str) -> None:

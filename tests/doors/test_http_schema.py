@@ -1,11 +1,10 @@
 """Which requests are accepted, and what is said about the others."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +15,7 @@ from entrypoints.http_api.schema.chat import (
     ChatRequest,
     read_chat,
 )
-from entrypoints.http_api.schema.field_table import field_table
+from entrypoints.http_api.schema.field_table import field_table, page
 from entrypoints.http_api.schema.fields import (
     MESSAGE_FIELDS,
     REQUEST_FIELDS,
@@ -26,8 +25,7 @@ from entrypoints.http_api.schema.fields import (
 )
 from entrypoints.http_api.schema.values import StreamOptions
 from tests.doors.http_server import body
-
-OPENAPI = Path(__file__).parents[2] / ".." / "shared" / "data" / "openai" / "openai-openapi.yaml"
+from tests.doors.openai_spec import fields_of
 
 USER = {"role": "user", "content": "x"}
 SYSTEM = {"role": "system", "content": "x"}
@@ -40,20 +38,8 @@ def mistakes(values: object) -> list[tuple[str | None, str]]:
     return [(found.place.field, found.code) for found in caught.value.problems]
 
 
-def properties(schemas: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
-    if "$ref" in schema:
-        yield from properties(schemas, schemas[schema["$ref"].rpartition("/")[2]])
-    yield from schema.get("properties", {})
-    for part in schema.get("allOf", []):
-        yield from properties(schemas, part)
-
-
 def test_every_field_of_openais_api_is_classified() -> None:
-    if not OPENAPI.exists():
-        pytest.skip("OpenAI's API description is not beside this checkout")
-    text = OPENAPI.read_text(encoding="utf-8")
-    schemas = yaml.load(text, Loader=yaml.CSafeLoader)["components"]["schemas"]
-    official = set(properties(schemas, schemas["CreateChatCompletionRequest"]))
+    official = fields_of("CreateChatCompletionRequest")
     assert len(official) > 30
     assert set(REQUEST_FIELDS) == official
 
@@ -75,6 +61,11 @@ def test_the_table_has_a_row_for_each_field() -> None:
     assert "| `n` | honoured | 1 to 128 |" in rows
     assert "| `store` | neutral only | null or `false` |" in rows
     assert "| `user` | rejected | null |" in rows
+
+
+def test_the_page_of_fields_is_as_the_code_treats_them() -> None:
+    docs = Path(__file__).parents[2] / "docs" / "http-fields.md"
+    assert docs.read_text(encoding="utf-8") == page()
 
 
 NEUTRAL = [(name, value) for name, rule in REQUEST_FIELDS.items() for value in rule.neutral]

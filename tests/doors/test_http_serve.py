@@ -213,3 +213,4 @@ def test_a_second_signal_breaks_answers_off(capsys: pytest.CaptureFixture[str]) 
     assert time.monotonic() - started < 10
     assert engine.closed.wait(5)
     assert sorted(engine.ended) == ["closed", "shut"]
+    assert "Traceback" not in capsys.readouterr().err

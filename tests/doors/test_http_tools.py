@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from domain.conversation import Role
 from domain.errors import HextuneError
 from domain.tool_use import ToolUse
 from entrypoints.http_api.schema.chat import read_chat
-from entrypoints.http_api.schema.field_table import field_table
 from tests.doors.http_server import ScriptedEngine, body, client, echo_engine, serving
 
 ADD: Any = {
@@ -115,6 +115,29 @@ def test_a_stream_names_the_call_before_its_arguments(address: str) -> None:
         {"index": 0, "type": "function", "function": {"name": "add", "arguments": ""}},
         {"index": 0, "function": {"arguments": '{"a": 1}'}},
     ]
+
+
+CALLS = [written("add", a=1), written("now"), "<tool_call>", written("add", a="文 🙂")[11:]]
+
+
+@settings(max_examples=20, deadline=None)
+@given(said=st.lists(st.text(max_size=20) | st.sampled_from(CALLS)))
+def test_streamed_pieces_join_to_the_unstreamed_calls(address: str, said: list[str]) -> None:
+    messages = [{"role": "user", "content": "".join(said)}]
+    asked = body(messages=messages, tools=[ADD, NOW])
+    message = httpx.post(f"{address}/v1/chat/completions", json=asked).json()["choices"][0]
+    text, calls = "", dict[int, tuple[str, str]]()
+    for chunk in client(address).chat.completions.create(**asked, stream=True):
+        delta = chunk.choices[0].delta
+        text += delta.content or ""
+        for piece in delta.tool_calls or ():
+            name, arguments = calls.get(piece.index, ("", ""))
+            name += piece.function.name or ""
+            calls[piece.index] = name, arguments + (piece.function.arguments or "")
+    assert text == (message["message"]["content"] or "")
+    whole = [call["function"] for call in message["message"].get("tool_calls", ())]
+    assert [calls[index] for index in sorted(calls)] == [(w["name"], w["arguments"]) for w in whole]
+    assert chunk.choices[0].finish_reason == message["finish_reason"]
 
 
 @pytest.mark.parametrize("tools", [{}, {"tools": [ADD], "tool_choice": "none"}])
@@ -231,8 +254,3 @@ def test_what_does_not_go_together_is_told_by_its_place(fields: dict[str, Any], 
 def test_unknown_fields_of_tools_are_refused_by_name(key: str) -> None:
     tool = {"type": "function", "function": {"name": "f", "x" + key: 1}}
     assert mistakes(tools=[tool]) == [f"tools[0].function.x{key}"]
-
-
-def test_the_readme_has_the_table_of_fields() -> None:
-    readme = Path(__file__).parents[2] / "README.md"
-    assert field_table() in readme.read_text(encoding="utf-8")

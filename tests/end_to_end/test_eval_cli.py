@@ -159,7 +159,7 @@ def test_a_killed_worker_is_taken_up_without_repeating(
     [
         (("--exam", "exam.json"), 2, "eval-no-model"),
         (("--model", "last", "--exam", "exam.json"), 2, "eval-exam-paths"),
-        (("--model", "last", "--exam", "exam.json", "--path", "gone"), 3, "exam-file-missing"),
+        (("--model", "last", "--exam", "exam.json", "--path", "gone"), 3, "exam-path-missing"),
         (("--model", "last"), 2, "eval-nothing-asked"),
         (("nowhere.yaml",), 3, "spec-file-missing"),
         (("run.json",), 2, "spec-unknown-key"),

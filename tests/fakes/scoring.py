@@ -24,7 +24,7 @@ EXAM = ExamDescription(
     option=" {answer}",
     subjects={
         "law": Subject(name="the law", category="Humanities"),
-        "maths": Subject(name="numbers", category="STEM"),
+        "maths": Subject(name="numbers", category="STEM", also=("Hard",)),
     },
 )
 
@@ -99,7 +99,7 @@ class FakeExamReader:
         self, exam: ExamDescription, path: str, split: str, subject: str
     ) -> tuple[list[Question], list[str]]:
         if path != "there":
-            raise fail("exam-file-missing", name=subject, path=path)
+            raise fail("exam-path-missing", path=path)
         found = [self._question(split, subject, number) for number in range(self.questions)]
         return found, self.faults.get(subject, [])
 

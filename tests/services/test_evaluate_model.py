@@ -91,7 +91,7 @@ def test_an_evaluation_is_a_job_with_events_and_results() -> None:
     found = result["models"]["fake"]
     assert found["overall"]["value"] == pytest.approx(sum(right) / 12)
     assert set(found["subjects"]) == {"law", "maths"}
-    assert set(found["categories"]) == {"Humanities", "STEM"}
+    assert set(found["categories"]) == {"Humanities", "STEM", "Hard"}
     assert list(world.reports.written) == [f"{job.folder}/report.html"]
     assert world.scorer is not None
     assert world.scorer.closed
@@ -219,7 +219,7 @@ def test_equal_questions_are_each_counted(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"path: there": "path: elsewhere"}, ["exam-file-missing"] * 2),
+        ({"path: there": "path: elsewhere"}, ["exam-path-missing"]),
         ({"shots: 2": "shots: 7"}, ["exam-few-examples"] * 2),
         ({"shots: 2": "shots: 2, subjects: [lwa]"}, ["exam-unknown-subject"]),
         ({"name: fake, path": "name: other.json, path"}, ["exam-undescribed"]),
@@ -365,6 +365,17 @@ def test_an_evaluation_has_no_model() -> None:
     job = world.evaluate()
     world.work(job)
     assert codes(world.container.resolve_model(), job.id) == ["run-is-evaluation"]
+
+
+def test_an_exam_without_a_question_is_refused_with_the_first_reason() -> None:
+    line = "test/law.csv:1 it has no options"
+    text = EVAL.replace("shots: 2", "shots: 0")
+    for faults, first in (({"law": [line]}, line), ({}, "its files have no rows")):
+        world = EvalWorld(FakeExamReader(questions=0, faults=faults))
+        with pytest.raises(HextuneError) as caught:
+            world.evaluate(text)
+        (told,) = caught.value.problems
+        assert (told.code, told.facts["first"]) == ("eval-no-items", first)
 
 
 def test_a_failure_on_the_way_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ from domain.errors import fail
 from domain.events import EventKind
 from domain.job import JobStatus
 from domain.sampling import GenerationRequest, TextDelta
-from tests.fakes.models import FakeRowReader
-from tests.services.test_evaluate_model import EvalWorld, _kill_after
+from tests.fakes.models import HANDLE, FakeModelBackend, FakeRowReader
+from tests.services.test_evaluate_model import EVAL, EvalWorld, _kill_after
 from tests.services.world import codes
 
 ROWS = [
@@ -149,6 +150,13 @@ def test_two_evaluations_of_answers_are_compared_score_by_score() -> None:
     assert two.difference.value == pytest.approx(1 / 3)
 
 
+def test_a_model_that_cannot_chat_is_told_before_anything_starts() -> None:
+    world = world_of(Told({}), rows=ROWS)
+    world.put(models=FakeModelBackend(replace(HANDLE, has_chat_template=False)))
+    assert codes(world.evaluate, ANSWERS) == ["model-not-chat"]
+    assert world.evaluate(EVAL).total_steps == 12, "likelihoods need no template"
+
+
 def test_an_answer_needs_a_score() -> None:
     text = ANSWERS.replace("[rouge-1, f1, exact-match, bleu-4]", "[]")
     assert codes(world_of(Told({}), rows=ROWS).evaluate, text) == ["eval-no-scores"]
@@ -267,8 +275,15 @@ def test_a_judge_that_cannot_rate_is_refused(extra: str, expected: str) -> None:
 def test_a_judge_that_never_rates_leaves_nothing_to_report() -> None:
     world = world_of(Told(ENGINE), Told({key: ["Fine."] for key in VERDICTS}), rows=ROWS)
     job = world.evaluate(JUDGED)
-    ended = world.work(job)
+
+    def passing() -> bool:
+        world.surroundings.time += 2
+        return False
+
+    ended = world.work(job, stop=passing)
     assert ended.status is JobStatus.FAILED
     assert (ended.problem or {})["code"] == "eval-nothing-measured"
+    told = [e.data for e in world.jobs.events(job) if e.kind is EventKind.PROGRESS]
+    assert [each["eta_s"] for each in told] == [1.0, 0.0], "an exclusion takes its time too"
     kept = [json.loads(line) for line in world.jobs.lines(job, "excluded.jsonl")]
     assert [each["detail"]["judgement"] for each in kept] == ["Fine."] * 3

@@ -1,6 +1,7 @@
 """Human ratings: blind, in an order of chance, resumable, and rows that dpo trains on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,15 @@ def test_what_cannot_be_rated_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     rating.output = str(tmp_path / "file" / "ratings.jsonl")
     assert code(lambda: rating(None)) == "human-unwritable"
+
+
+def test_a_model_that_cannot_chat_is_refused_before_anything_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "HANDLE", replace(HANDLE, has_chat_template=False))
+    rating = Rating(tmp_path)
+    assert code(lambda: rating(None)) == "model-not-chat"
+    assert rating.asked == []
 
 
 def test_without_a_prompt_there_is_nothing_to_rate(

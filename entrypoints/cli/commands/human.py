@@ -23,7 +23,7 @@ QUESTION = "better: [a] first, [b] second, [t]ie, [s]kip, [q]uit"
 
 Models = Annotated[list[str], typer.Option("--model", help="A run or model; give two of them.")]
 Prompts = Annotated[str, typer.Option("--prompts", help="File of rows to answer.")]
-Output = Annotated[str, typer.Option("--output", help="Preference rows for `stage: dpo` go here.")]
+Output = Annotated[str, typer.Option("--output", help="Preference rows for the stage dpo go here.")]
 
 
 def human(

@@ -55,7 +55,8 @@ def file_routes(door: Door) -> APIRouter:
         if query.order == "desc":
             found.reverse()
         shown, more = page(found, lambda file: file.id, query.after, query.limit)
-        return JSONResponse(list_reply([file_reply(file) for file in shown], more))
+        # OpenAI's list of files, unlike the others, has texts there, and never null
+        return JSONResponse(list_reply([file_reply(file) for file in shown], more, no_id=""))
 
     @router.get("/{file_id}")
     async def retrieve_file(file_id: str) -> JSONResponse:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
+from domain.errors import HextuneError
 from entrypoints.http_api.door import Door
 
 
@@ -13,8 +14,10 @@ def health_routes(door: Door) -> APIRouter:
     @router.get("/health")
     @router.get("/health/ready")
     async def ready() -> JSONResponse:
-        """Whether the model is loaded: 200 and `ready`, or 503 and `loading`."""
-        if door.slot.engine is None:
+        """Whether the model is there: 200 and `ready`, or 503 and `loading`."""
+        try:
+            door.slot.ready().check()
+        except HextuneError:  # a health check asks for no reasons; requests are told them
             return JSONResponse({"status": "loading"}, 503, headers={"retry-after": "1"})
         return JSONResponse({"status": "ready"})
 

@@ -84,11 +84,11 @@ def file_reply(file: StoredFile) -> Reply:
         "object": "file",
         "bytes": file.size_bytes,
         "created_at": int(file.created_at),
-        "expires_at": None if file.expires_at is None else int(file.expires_at),
         "filename": file.filename,
         "purpose": file.purpose,
         "status": "processed",
         "sha256": file.sha256,
+        **({} if file.expires_at is None else {"expires_at": int(file.expires_at)}),
     }
 
 

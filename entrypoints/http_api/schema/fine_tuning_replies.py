@@ -143,9 +143,10 @@ def message(event: JobEvent) -> str:
 
 
 def checkpoint_reply(found: Checkpoint) -> Reply:
-    """A checkpoint."""
+    """A checkpoint, with the losses that were measured at its step."""
     run = found.job.run
-    named = {name: found.metrics.get(name) for name in ("train_loss", "valid_loss")}
+    names = ("train_loss", "valid_loss")
+    named = {name: found.metrics[name] for name in names if name in found.metrics}
     return {
         "id": f"ftckpt-{run.id}-{found.step}",
         "object": "fine_tuning.job.checkpoint",

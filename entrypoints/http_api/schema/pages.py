@@ -53,13 +53,15 @@ def page(items: Sequence[T], id_of: Callable[[T], str], after: str | None, limit
     return items[start:end], end < len(items)
 
 
-def list_reply(replies: Sequence[Mapping[str, object]], has_more: bool) -> Mapping[str, object]:
-    """A page as OpenAI's API shows it."""
+def list_reply(
+    replies: Sequence[Mapping[str, object]], has_more: bool, no_id: str | None = None
+) -> Mapping[str, object]:
+    """A page as OpenAI's API shows it; `no_id` stands for the ids of an empty one."""
     ids = [reply["id"] for reply in replies]
     return {
         "object": "list",
         "data": list(replies),
         "has_more": has_more,
-        "first_id": ids[0] if ids else None,
-        "last_id": ids[-1] if ids else None,
+        "first_id": ids[0] if ids else no_id,
+        "last_id": ids[-1] if ids else no_id,
     }

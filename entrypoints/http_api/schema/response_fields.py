@@ -25,8 +25,11 @@ RESPONSE_FIELDS: Mapping[str, FieldRule] = {
     "text": honoured("`format`: `text`, `json_object` or `json_schema`, which is held strictly"),
     "stream": honoured("true or false"),
     "store": honoured("whether it is kept: true where not set, in memory, the newest 64 MiB"),
+    "background": honoured(
+        "true replies at once: the response is made meanwhile, retrieved and cancelled by its id; "
+        "not with `stream` or with `store` false"
+    ),
     "metadata": honoured("up to 16 texts"),
-    "background": neutral(False),
     "include": neutral([]),
     "reasoning": neutral({}),
     "service_tier": neutral("auto", "default"),

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from domain.sampling import FinishReason, TextDelta
 from domain.tool_use import CallPiece
@@ -39,6 +39,9 @@ class ResponseEvents:
     output: list[Item] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     finish: FinishReason | None = None
+    broken: Literal["failed", "cancelled"] | None = None
+    """How it ended where it has no end."""
+    error: Reply | None = None
     _open: OpenItem | None = None
     _call: int = -1
     _number: int = -1
@@ -70,11 +73,20 @@ class ResponseEvents:
         """The event that ends the response."""
         yield self._event(f"response.{self.status}", response=self.response())
 
+    def break_off(self, status: Literal["failed", "cancelled"], error: Reply | None = None) -> None:
+        """It ends here, with what it has."""
+        self.broken, self.error = status, error
+        for _ in self._close():
+            pass
+
     @property
     def status(self) -> str:
         """How far it is."""
+        if self.broken is not None:
+            return self.broken
         if self.finish is None:
-            return "in_progress"
+            waits = self.body.background and self._number < 0
+            return "queued" if waits else "in_progress"
         return "incomplete" if self.finish == "length" else "completed"
 
     def response(self) -> Reply:
@@ -87,8 +99,8 @@ class ResponseEvents:
             "object": "response",
             "created_at": self.created,
             "status": self.status,
-            "background": False,
-            "error": None,
+            "background": self.body.background is True,
+            "error": self.error,
             "incomplete_details": cut,
             "instructions": self.body.instructions,
             "max_output_tokens": self.body.max_output_tokens,
@@ -104,9 +116,8 @@ class ResponseEvents:
             "tools": [tool_reply(tool.model_dump()) for tool in self.body.tools or ()],
             "top_p": asked.get("top_p", 1.0),
             "truncation": "disabled",
-            "usage": None if self.finish is None else usage_reply(self.usage),
-            "user": None,
             "metadata": asked.get("metadata", {}),
+            **({} if self.finish is None else {"usage": usage_reply(self.usage)}),
         }
 
     def _event(self, kind: str, /, **values: object) -> Reply:
@@ -159,7 +170,8 @@ class ResponseEvents:
         if self._open is None:
             return
         ended, self._open = self._open, None
-        ended.item["status"] = "incomplete" if self.finish == "length" else "completed"
+        cut = self.broken is not None or self.finish == "length"
+        ended.item["status"] = "incomplete" if cut else "completed"
         if ended.part is None:
             arguments, name = ended.item["arguments"], ended.item["name"]
             yield self._event(

@@ -153,6 +153,7 @@ class ResponseBody(Strict):
     text: TextOptions | None = None
     stream: bool | None = None
     store: bool | None = None
+    background: bool | None = None
     metadata: Annotated[dict[MetadataKey, ShortText], Field(max_length=16)] | None = None
 
     @property
@@ -171,7 +172,7 @@ class ResponseBody(Strict):
         choice, parallel = self.choice, self.parallel_tool_calls
         problems = tool_problems(tools, choice, parallel, formatted=grammar is not None)
         problems = [renamed(each) for each in problems]
-        earlier = [InputItem.model_validate(item) for item in before]
+        earlier = earlier_items(before)
         turns = turns_of([*earlier, *self.input], self.instructions)
         problems += [*order_problems(turns)]
         if problems:
@@ -195,6 +196,15 @@ class ResponseBody(Strict):
             ),
             tool_use=tool_use(choice, parallel),
         )
+
+
+def earlier_items(items: Sequence[Item]) -> list[InputItem]:
+    """The items before a request. Raises HextuneError where the last one is half a call."""
+    try:
+        return [InputItem.model_validate(item) for item in items]
+    except ValidationError as error:
+        reason = "it was cut off within a function call, so nothing can go on from it"
+        raise HextuneError([bad("previous_response_id", reason)]) from error
 
 
 def renamed(found: Problem) -> Problem:
@@ -266,9 +276,20 @@ def read_response(values: object) -> ResponseBody:
         body = ResponseBody.model_validate(kept)
     except ValidationError as error:
         raise HextuneError([*problems, *invalid(error)]) from error
+    problems += in_background(body)
     if problems:
         raise HextuneError(problems)
     return body
+
+
+def in_background(body: ResponseBody) -> list[Problem]:
+    """What does not go with an answer in the background."""
+    problems = []
+    if body.background and body.store is False:
+        problems.append(bad("store", "an answer in the background is kept, to be retrieved"))
+    if body.background and body.stream:
+        problems.append(bad("stream", "an answer in the background is retrieved, not streamed"))
+    return problems
 
 
 def known_items(given: object) -> tuple[object, list[Problem]]:
