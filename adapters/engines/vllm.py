@@ -105,8 +105,7 @@ class Engine(TextEngine):
                     apart = delta if split is None else split.apart(delta)
                     yield apart if calls is None else calls.apart(apart)
         except HextuneError as error:
-            gone = error.problems[0].code == "server-unreachable"
-            raise (self._server.died() if gone else error) from None
+            raise (self._server.died() if engine_ended(error) else error) from None
 
     def _tool_fields(self, request: GenerationRequest) -> dict[str, object]:
         """What vLLM is asked for where there are tools; its guidance backend reads Lark."""
@@ -143,6 +142,13 @@ class Engine(TextEngine):
             *("--max-logprobs", str(MOST_LOGPROBS), "--structured-outputs-config", STRUCTURED),
         ]
         return lambda: [*fixed, *self._adapters.arguments(), *said_arguments()]
+
+
+def engine_ended(error: HextuneError) -> bool:
+    """Whether vLLM is gone, or its server says so of the engine process behind it."""
+    (found,) = error.problems
+    refused = found.code == "server-refused" and "EngineCore" in str(found.facts["reason"])
+    return found.code == "server-unreachable" or refused
 
 
 def configured_ends(handle: ModelHandle, texts: ModelTexts) -> frozenset[int]:

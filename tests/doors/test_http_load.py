@@ -42,7 +42,6 @@ SPARE_FILES, SPARE_THREADS = 4, 8
 """What a connection or a thread that is just ending adds."""
 DEAD = {(503, "engine-died"), (200, "engine-died"), (503, "model-loading")}
 """What is told of a child that was killed: before an answer, in a stream, while it starts again."""
-DEAD |= {(503, "server-refused"), (200, "server-refused")}  # vLLM's server, for its dead engine
 QUIET_S = 45.0
 """Longest time until threads that wait for work have ended; they do so after 10 s."""
 BACK_S = 300.0
