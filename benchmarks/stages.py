@@ -31,6 +31,8 @@ class Case:
     """Rows, inside the data folder."""
     figure: str = "rewards/margin"
     """Name of the figure in the events of steps."""
+    less: str | None = None
+    """Name of a figure it is taken less of; a step may lack either."""
     rises: bool = True
     """Whether it should rise."""
     reaches: float = -math.inf
@@ -48,6 +50,8 @@ CASES = {
     "dpo": Case(file="dpo_en_demo.json"),
     "kto": Case(
         file="kto_en_demo.json",
+        figure="rewards/liked",
+        less="rewards/disliked",
         source={
             "format": "sharegpt",
             "columns": {"messages": "messages", "kto_tag": "label"},
@@ -96,14 +100,14 @@ def trained(stage: str, asked: argparse.Namespace) -> dict[str, float]:
         ended = container.find_run()(job.id)
     if ended.problem:
         raise SystemExit(f"{stage}: {ended.problem['message']}")
-    name = CASES[stage].figure  # a step of kto whose answers are all good ones has no margin
-    figures = [e.data[name] for e in events if e.kind.value == "step" and name in e.data]
-    part = max(1, len(figures) // 4)
-    return {
-        "steps": len(figures),
-        "first": fmean(figures[:part]),
-        "last": fmean(figures[-part:]),
-    }
+    steps = [e.data for e in events if e.kind.value == "step"]
+    part, case = max(1, len(steps) // 4), CASES[stage]
+
+    def mean(found: Sequence[Mapping[str, Any]]) -> float:
+        value = fmean(step[case.figure] for step in found if case.figure in step)
+        return value - fmean(s[case.less] for s in found if case.less in s) if case.less else value
+
+    return {"steps": len(steps), "first": mean(steps[:part]), "last": mean(steps[-part:])}
 
 
 def main() -> None:
