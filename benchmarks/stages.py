@@ -3,10 +3,10 @@
     python -m benchmarks.stages [--steps 16] [--stages reward,dpo] [--data FOLDER]
 
 Trains SmolLM2-135M-Instruct with LoRA of rank 8 through the same use cases every door calls, one
-stage after the other, prints the stage's figure over the first and over the last quarter of the
-steps, writes benchmarks/results/stages.json, and fails where one moves the wrong way or stays below
-what it has to reach. The stages that learn from
-rewards are `examples/{ppo,grpo,rloo}.yaml`, which print their figures themselves.
+stage after the other, four times over the shortest rows of a file. Prints the stage's figure over
+the first pass and over the last, which are the same rows, writes benchmarks/results/stages.json,
+and fails where one moves the wrong way or stays below what it has to reach. The stages that learn
+from rewards are `examples/{ppo,grpo,rloo}.yaml`, which print their figures themselves.
 """
 
 import argparse
@@ -21,6 +21,8 @@ from typing import Any
 
 DATA = "../shared/data/llamafactory"
 RESULTS = Path(__file__).parent / "results"
+PASSES = 4
+ROWS_PER_STEP = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +41,14 @@ class Case:
     """What it has to come to, at the least."""
     source: Mapping[str, Any] = field(default_factory=dict)
     """What else a spec says of the rows."""
-    passes: int = 1
+    longer: int = 1
     """How many times as many steps it takes as asked."""
 
 
 CASES = {
     "pretrain": Case(file="c4_demo.jsonl", figure="loss", rises=False),
     "sft": Case(file="alpaca_en_demo.json", figure="loss", rises=False),
-    "reward": Case(file="dpo_en_demo.json", figure="rewards/accuracy", reaches=0.7, passes=2),
+    "reward": Case(file="dpo_en_demo.json", figure="rewards/accuracy", reaches=0.7, longer=2),
     "dpo": Case(file="dpo_en_demo.json"),
     "kto": Case(
         file="kto_en_demo.json",
@@ -69,39 +71,48 @@ CASES = {
 }
 
 
-def spec_of(stage: str, asked: argparse.Namespace) -> dict[str, Any]:
-    """The run spec of a stage."""
+def shortest(file: Path, count: int) -> list[Any]:
+    """Rows of a JSON or JSON-lines file whose text is short."""
+    text = file.read_text(encoding="utf-8")
+    rows = json.loads(text) if file.suffix == ".json" else map(json.loads, text.splitlines())
+    return sorted(rows, key=lambda row: len(json.dumps(row)))[:count]
+
+
+def spec_of(stage: str, asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The run spec of a stage, over rows written to `folder`."""
     case = CASES[stage]
+    steps = asked.steps * case.longer
+    path = folder / f"{stage}.json"
+    rows = shortest(Path(asked.data, case.file), steps * ROWS_PER_STEP // PASSES)
+    path.write_text(json.dumps(rows), encoding="utf-8")
     return {
         "name": stage,
         "model": {"name": "builtin:smollm2-135m-instruct"},
         "stage": {"name": stage},
-        "data": {
-            "train": [{"path": str(Path(asked.data, case.file).absolute()), **case.source}],
-            "max_tokens": 320,
-        },
+        "data": {"train": [{"path": str(path), **case.source}], "max_tokens": 512},
         "method": {"name": "lora", "rank": 8},
         "optimizer": {"learning_rate": 1e-4},
-        "schedule": {"max_steps": asked.steps * case.passes},
-        "batching": {"per_device": 4},
+        "schedule": {"epochs": PASSES},
+        "batching": {"per_device": ROWS_PER_STEP, "packing": False},
     }
 
 
 def trained(stage: str, asked: argparse.Namespace) -> dict[str, float]:
-    """Train one stage, and its figure over the first and the last quarter of the steps."""
+    """Train one stage, and its figure over the first and the last pass."""
     from entrypoints.container import make_container
     from ports.spec_reader import SpecText
 
     with tempfile.TemporaryDirectory() as folder:
-        container = make_container(folder)
-        text = SpecText(text=json.dumps(spec_of(stage, asked)), format="json", source=stage)
+        container = make_container(f"{folder}/runs")
+        spec = spec_of(stage, asked, Path(folder))
+        text = SpecText(text=json.dumps(spec), format="json", source=stage)
         job = container.start_run()(text)
         events = list(container.watch_run()(job.id))
         ended = container.find_run()(job.id)
     if ended.problem:
         raise SystemExit(f"{stage}: {ended.problem['message']}")
     steps = [e.data for e in events if e.kind.value == "step"]
-    part, case = max(1, len(steps) // 4), CASES[stage]
+    part, case = len(steps) // PASSES, CASES[stage]
 
     def mean(found: Sequence[Mapping[str, Any]]) -> float:
         value = fmean(step[case.figure] for step in found if case.figure in step)
