@@ -7,6 +7,9 @@ from domain.dataset import DatasetKind
 from domain.optimizing import Need
 from domain.rule_context import Facts, Rule, RuleContext
 
+COLDEST = 0.01
+"""vLLM raises lower temperatures to this one."""
+
 
 def _writes(c: RuleContext) -> bool:
     """Whether the model answers prompts while it learns."""
@@ -81,6 +84,7 @@ def _engine(c: RuleContext) -> Facts | None:
         "model.adapters": model.adapters,
         "model.rope": model.rope is not None,
         "model.new_tokens": model.new_tokens,
+        "stage.temperature": _options(c)["temperature"] < COLDEST,
     }
     what = next((name for name, asked in beyond.items() if asked), None)
     return {"what": what} if what else None

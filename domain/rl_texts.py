@@ -53,8 +53,8 @@ RL_TEXTS: Mapping[str, ErrorText] = {
         "Use method.name=lora with init zero, or a reward model trained with method full.",
     ),
     "rule-rl-engine": ErrorText(
-        "vLLM writes answers with one LoRA adapter over the model as it is stored, and {what} asks "
-        "for more.",
+        "vLLM writes answers with one LoRA adapter over the model as it is stored, at a "
+        "temperature of 0.01 or more; {what} asks for something else.",
         "Leave it out, or set stage.engine=transformers.",
     ),
     "vllm-missing": ErrorText(

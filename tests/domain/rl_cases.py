@@ -18,7 +18,13 @@ WRITES = replace(FACTS, eats=DatasetKind.PROMPT, answers=2, answer_tokens=16)
 
 
 def stage(**options: Any) -> Choice:
-    return Choice("grpo", {"minibatches": 1, "rewards": (), "engine": "transformers", **options})
+    fixed: dict[str, Any] = {
+        "minibatches": 1,
+        "rewards": (),
+        "engine": "transformers",
+        "temperature": 1.0,
+    }
+    return Choice("grpo", {**fixed, **options})
 
 
 VLLM = stage(engine="vllm")
@@ -77,6 +83,11 @@ RL_CASES: list[tuple[str, RuleContext, RuleContext]] = [
         of_spec(replace(WRITES, optimizer_needs=(Need.UNSCALED,))),
     ),
     ("rule-rl-reference", answered(" "), answered("4")),
+    (
+        "rule-rl-engine",
+        of_spec(stage=stage(engine="vllm", temperature=0.009)),
+        of_spec(stage=stage(engine="vllm", temperature=0.01)),
+    ),
     (
         "rule-rl-engine",
         of_spec(replace(WRITES, changes_base=True), stage=VLLM),
