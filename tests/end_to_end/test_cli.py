@@ -93,7 +93,7 @@ def test_a_run_from_spec_to_chat_and_merge(tmp_path: Path, spec: Spec) -> None:
 
 def test_ctrl_c_saves_and_kill_9_loses_nothing(tmp_path: Path, spec: Spec) -> None:
     """A run stopped, then killed, then resumed ends with the losses of one that ran through."""
-    spec["schedule"] = {"max_steps": 150}
+    spec["schedule"] = {"max_steps": 400}
     path = write(tmp_path, spec)
     assert tune(tmp_path, "train", path, "--runs", "whole").returncode == 0
     (whole,) = (tmp_path / "whole").glob("*-tiny-*")
